@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+
+	"github.com/spf13/pflag"
+
+	"nixsd-native/binfmt"
+)
+
+// A binfmtJob is the command binfmt with its flags.
+type binfmtJob struct {
+	commonFlags
+	sourceFlags
+	action string
+}
+
+func binfmtCommand() command {
+	return command{
+		name:    "binfmt",
+		args:    "status|register|unregister",
+		summary: "show, add or remove the host's handler for aarch64 programs",
+		help: `A build registers the handler itself and takes it away at its end. With register
+it stays until unregister or the next boot, and aarch64 programs run everywhere on
+this host.
+
+Example:
+  sudo nixsd-native binfmt register`,
+		new: func(fs *pflag.FlagSet) job {
+			j := new(binfmtJob)
+			j.sourceFlags.register(fs)
+			j.commonFlags.register(fs)
+			return j
+		},
+	}
+}
+
+func (j *binfmtJob) check(args []string) error {
+	if len(args) != 1 || args[0] != "status" && args[0] != "register" && args[0] != "unregister" {
+		return usageErrorf("", "binfmt takes one of status, register and unregister")
+	}
+	j.action = args[0]
+	return firstError(j.commonFlags.check(), j.sourceFlags.check())
+}
+
+func (j *binfmtJob) needs() needs {
+	return needs{state: j.state, cache: j.cache, offline: j.offline, trustedDeb: j.qemu.SHA256, files: j.namedFiles(), hostMounts: true}
+}
+
+func (j *binfmtJob) run(ctx context.Context, a *app) error {
+	switch j.action {
+	case "status":
+		return j.status(ctx, a)
+	case "unregister":
+		return a.privileges.UnregisterHost(ctx)
+	}
+	mode := emulationFlags{emulationHost}
+	w := newWorkspace(a, &j.commonFlags, &j.sourceFlags, &mode)
+	err := w.steps(ctx, []step{
+		{"inputs", func(ctx context.Context) error {
+			if err := w.openCache(); err != nil {
+				return err
+			}
+			return w.resolveEmulator(ctx)
+		}},
+		{"handler", func(ctx context.Context) error { return w.registerHost(ctx, true) }},
+	})
+	return w.finish(err)
+}
+
+// status prints the state of the host's binfmt_misc.
+func (j *binfmtJob) status(ctx context.Context, a *app) error {
+	s, err := binfmt.ReadStatus(ctx, runDir, &binfmt.Host{})
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "warning: %v\n", err)
+	}
+	if j.json {
+		return json.NewEncoder(a.out).Encode(s)
+	}
+	say := func(name, value string) { fmt.Fprintf(a.out, "%-12s %s\n", name, value) }
+	switch {
+	case !s.Mounted:
+		say("binfmt_misc", "not mounted")
+	case !s.Enabled:
+		say("binfmt_misc", "mounted, switched off")
+	default:
+		say("binfmt_misc", "mounted")
+	}
+	if s.Handler == nil {
+		say("handler", "none of nixsd-native")
+	} else {
+		say("handler", fmt.Sprintf("%s, %s, flags %s", s.Handler.Name, s.Handler.Interpreter, s.Handler.Flags))
+	}
+	if s.Journal != nil && s.Journal.Persistent {
+		say("kept until", "binfmt unregister, or the next boot")
+	}
+	say("usage", fmt.Sprint(s.Usage))
+	for _, f := range s.Foreign {
+		say("other", fmt.Sprintf("%s, %s", f.Name, f.Interpreter))
+	}
+	return nil
+}

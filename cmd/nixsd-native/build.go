@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"os"
+	"slices"
+
+	"github.com/spf13/pflag"
+)
+
+// A buildJob is the command build with its flags.
+type buildJob struct {
+	commonFlags
+	sourceFlags
+	emulationFlags
+	config    string
+	output    string
+	demo      bool
+	sshKeys   []string
+	assembly  string
+	sandboxed bool
+	cores     int
+	maxJobs   int
+	keepGoing bool
+}
+
+func buildCommand() command {
+	return command{
+		name:    "build",
+		args:    "[CONFIG]",
+		summary: "build an SD-card image",
+		help: `CONFIG is a NixOS module, by default ./sd-card.nix if there is one, else the
+built-in one. The image, its checksum and a manifest are put into the current
+folder or where --output says, and the image's path is printed.
+
+Examples:
+  sudo nixsd-native build --demo --ssh-key ~/.ssh/id_ed25519.pub
+  nixsd-native build --demo -o images/ sd-card.nix     (no root, Linux 6.7 or newer)`,
+		new: func(fs *pflag.FlagSet) job {
+			j := new(buildJob)
+			j.register(fs)
+			return j
+		},
+	}
+}
+
+func (j *buildJob) register(fs *pflag.FlagSet) {
+	fs.StringVarP(&j.output, "output", "o", ".", "`file or folder` for the image")
+	fs.BoolVar(&j.demo, "demo", false, "build the small demo system, from Debian packages, instead of NixOS")
+	fs.StringArrayVar(&j.sshKeys, "ssh-key", nil, "add the public key in `file` to the image's login; repeatable")
+	j.sourceFlags.register(fs)
+	j.emulationFlags.register(fs)
+	fs.StringVar(&j.assembly, "assembly", assemblyAuto, "`auto|native|emulated`: which tools make file systems")
+	fs.BoolVar(&j.sandboxed, "sandbox", true, "use Nix's own sandbox for each build, too")
+	fs.IntVar(&j.cores, "cores", 0, "processors for one build, 0 for all")
+	fs.IntVar(&j.maxJobs, "max-jobs", 0, "builds at a time, 0 for one a processor")
+	fs.BoolVar(&j.keepGoing, "keep-going", false, "after a failure, go on with what does not depend on it")
+	j.commonFlags.register(fs)
+}
+
+func (j *buildJob) check(args []string) error {
+	if len(args) > 1 {
+		return usageErrorf("", "build takes one CONFIG, not %d", len(args))
+	}
+	for _, err := range []error{j.commonFlags.check(), j.sourceFlags.check(), j.emulationFlags.check(j.qemu)} {
+		if err != nil {
+			return err
+		}
+	}
+	switch {
+	case !slices.Contains([]string{assemblyAuto, assemblyNative, assemblyEmulated}, j.assembly):
+		return usageErrorf("", "--assembly must be auto, native or emulated, not %q", j.assembly)
+	case j.cores < 0 || j.maxJobs < 0:
+		return usageErrorf("", "--cores and --max-jobs must not be negative")
+	case j.output == "":
+		return usageErrorf("", "--output must not be empty")
+	case !j.demo:
+		return usageErrorf("add --demo", "this version builds the demo only")
+	}
+	j.config = defaultConfig()
+	if len(args) == 1 {
+		j.config = args[0]
+	}
+	return nil
+}
+
+// defaultConfig returns the configuration that is used when none is named:
+// sd-card.nix in the current folder, or "", which stands for the built-in one.
+func defaultConfig() string {
+	const name = "sd-card.nix"
+	if _, err := os.Stat(name); err != nil {
+		return ""
+	}
+	return name
+}
+
+func (j *buildJob) needs() needs {
+	return needs{
+		state: j.state, cache: j.cache, config: j.config, output: j.output, offline: j.offline, trustedDeb: j.qemu.SHA256,
+		files: slices.Concat(j.sshKeys, j.namedFiles()),
+	}
+}
+
+// run is the pipeline.
+func (j *buildJob) run(ctx context.Context, a *app) error {
+	b := newBuild(j, a)
+	err := b.steps(ctx, []step{
+		{"preflight", b.preflight},
+		{"inputs", b.fetchInputs},
+		{"handler", b.registerHandler},
+		{"sandbox", b.startSandbox},
+		{"bootstrap", b.bootstrap},
+		{"evaluate", b.evaluate},
+		{"build", b.realise},
+		{"deliver", b.deliver},
+	})
+	b.close()
+	return b.finish(err)
+}

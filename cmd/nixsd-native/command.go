@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+)
+
+// A command is a row of the table of commands.
+type command struct {
+	name    string
+	args    string // as usage shows them
+	summary string
+	help    string // more, with examples
+	// new makes the command's flags in fs and returns what they fill.
+	new func(fs *pflag.FlagSet) job
+}
+
+// A job is a command with its flags. Errors of its check are usage errors and come
+// before any input or output.
+type job interface {
+	check(args []string) error
+	run(ctx context.Context, a *app) error
+}
+
+// A splitJob is a job that, as root, is split into monitor and worker. Its run is
+// called in the worker, or, without root, in the only process there is.
+type splitJob interface {
+	job
+	needs() needs
+}
+
+// commands in the order in which help shows them.
+func commands() []command {
+	return []command{
+		buildCommand(), fetchCommand(), shellCommand(), doctorCommand(), binfmtCommand(), cleanCommand(), versionCommand(),
+	}
+}
+
+func findCommand(name string) (command, bool) {
+	all := commands()
+	i := slices.IndexFunc(all, func(c command) bool { return c.name == name })
+	if i < 0 {
+		return command{}, false
+	}
+	return all[i], true
+}
+
+// errHelp says that help was asked for and printed.
+var errHelp = errors.New("help")
+
+// parse finds the command that args name and fills its flags.
+func parse(args []string, out io.Writer) (job, error) {
+	root := pflag.NewFlagSet("nixsd-native", pflag.ContinueOnError)
+	root.SetInterspersed(false)
+	root.SetOutput(io.Discard)
+	help := root.BoolP("help", "h", false, "")
+	version := root.Bool("version", false, "")
+	if err := root.Parse(args); err != nil {
+		return nil, usageErrorf("run \"nixsd-native help\"", "%v", err)
+	}
+	rest := root.Args()
+	switch {
+	case *version:
+		rest = []string{"version"}
+	case *help, len(rest) == 0, rest[0] == "help" && len(rest) == 1:
+		printHelp(out)
+		return nil, errHelp
+	case rest[0] == "help":
+		rest = []string{rest[1], "--help"}
+	}
+	c, ok := findCommand(rest[0])
+	if !ok {
+		return nil, usageErrorf("run \"nixsd-native help\" for the commands", "unknown command %q", rest[0])
+	}
+	return c.parse(rest[1:], out)
+}
+
+func (c command) parse(args []string, out io.Writer) (job, error) {
+	fs := pflag.NewFlagSet(c.name, pflag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	fs.SortFlags = false
+	j := c.new(fs)
+	hint := fmt.Sprintf("run \"nixsd-native %s --help\"", c.name)
+	switch err := fs.Parse(args); {
+	case errors.Is(err, pflag.ErrHelp):
+		c.printHelp(out, fs)
+		return nil, errHelp
+	case err != nil:
+		return nil, usageErrorf(hint, "%v", err)
+	}
+	if err := j.check(fs.Args()); err != nil {
+		if ue := (*usageError)(nil); errors.As(err, &ue) && ue.hint == "" {
+			ue.hint = hint
+		}
+		return nil, err
+	}
+	return j, nil
+}
+
+// userMain is the process that somebody started.
+func userMain(args []string) int {
+	j, err := parse(args, os.Stdout)
+	if err != nil {
+		return report(os.Stderr, err)
+	}
+	s, split := j.(splitJob)
+	if split && os.Geteuid() == 0 {
+		return report(os.Stderr, becomeMonitor(args, s.needs().hostMounts))
+	}
+	ctx, stop := signalContext()
+	defer stop()
+	a := newApp(hostEnvironment())
+	if split {
+		local, err := newLocal(s.needs())
+		if err != nil {
+			return report(os.Stderr, err)
+		}
+		a.privileges = local
+		defer local.close()
+	}
+	return report(os.Stderr, j.run(ctx, a))
+}
+
+// noArguments is a check for commands without any.
+func noArguments(args []string) error {
+	if len(args) > 0 {
+		return usageErrorf("", "unexpected argument %q", strings.Join(args, " "))
+	}
+	return nil
+}

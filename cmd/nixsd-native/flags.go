@@ -1,0 +1,144 @@
+package main
+
+import (
+	"net/url"
+	"os"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"nixsd-native/qemu"
+)
+
+// commonFlags are those of every command that has folders and prints progress.
+type commonFlags struct {
+	state, cache string
+	logFormat    string
+	json         bool
+	verbose      bool
+	quiet        bool
+}
+
+func (f *commonFlags) register(fs *pflag.FlagSet) {
+	f.folders(fs)
+	fs.StringVar(&f.logFormat, "log-format", "auto", "`auto|plain|json|raw`: how progress is printed")
+	fs.BoolVar(&f.json, "json", false, "print the result as one JSON object")
+	fs.BoolVarP(&f.verbose, "verbose", "v", false, "also print what builders print")
+	fs.BoolVarP(&f.quiet, "quiet", "q", false, "print warnings and errors only")
+}
+
+func (f *commonFlags) folders(fs *pflag.FlagSet) {
+	state, cache := hostEnvironment().dirs(os.Geteuid() == 0)
+	if runningAsWorker() {
+		state, cache = "", "" // the monitor tells
+	}
+	fs.StringVar(&f.state, "state-dir", state, "`folder` of the Nix store and of locks")
+	fs.StringVar(&f.cache, "cache-dir", cache, "`folder` of downloads")
+}
+
+func (f *commonFlags) check() error {
+	if (f.state == "" || f.cache == "") && !runningAsWorker() {
+		return usageErrorf("name folders with --state-dir DIR and --cache-dir DIR, or set HOME", "there is no folder for the state or for the cache")
+	}
+	if !slices.Contains([]string{"auto", "plain", "json", "raw"}, f.logFormat) {
+		return usageErrorf("", "--log-format must be auto, plain, json or raw, not %q", f.logFormat)
+	}
+	if f.quiet && f.verbose {
+		return usageErrorf("", "-q and -v exclude each other")
+	}
+	if f.quiet && f.logFormat == "raw" {
+		return usageErrorf("", "-q and --log-format raw exclude each other")
+	}
+	return nil
+}
+
+// sourceFlags say where the build's inputs come from.
+type sourceFlags struct {
+	offline bool
+	mirrors []string
+	qemu    qemu.Want
+}
+
+func (f *sourceFlags) register(fs *pflag.FlagSet) {
+	fs.StringVar(&f.qemu.Deb, "qemu-deb", "", "take the emulator from this .deb, a `file or URL`")
+	fs.StringVar(&f.qemu.SHA256, "qemu-sha256", "", "the .deb's expected `hash`: of --qemu-deb, or to choose another pinned one")
+	fs.StringVar(&f.qemu.Suite, "qemu-suite", "", "take the emulator that a Debian `suite` has now, by its signed index")
+	fs.StringArrayVar(&f.mirrors, "debian-mirror", nil, "`URL` of a Debian mirror, before all others; repeatable")
+	fs.BoolVar(&f.offline, "offline", false, "use no network at all, neither here nor in the build")
+}
+
+var hexSHA256 = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
+// suiteName is a suite or codename of Debian's archive, such as trixie-backports.
+var suiteName = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
+
+func (f *sourceFlags) check() error {
+	w := &f.qemu
+	w.SHA256 = strings.ToLower(w.SHA256)
+	switch {
+	case w.Deb != "" && w.Suite != "":
+		return usageErrorf("", "--qemu-deb and --qemu-suite exclude each other")
+	case strings.Contains(w.Deb, "://") && !isWebURL(w.Deb):
+		return usageErrorf("", "--qemu-deb must be a file or an http or https URL, not %q", w.Deb)
+	case w.SHA256 != "" && !hexSHA256.MatchString(w.SHA256):
+		return usageErrorf("", "--qemu-sha256 must be 64 hexadecimal digits, not %q", w.SHA256)
+	case w.Suite != "" && !suiteName.MatchString(w.Suite):
+		return usageErrorf("name a suite such as trixie or trixie-backports", "--qemu-suite %q is no name of a Debian suite", w.Suite)
+	case w.SHA256 != "" && w.Deb == "" && w.Suite == "":
+		if _, ok := qemu.ByHash(w.SHA256); !ok {
+			return usageErrorf("add --qemu-deb FILE|URL; the pinned ones are listed by \"nixsd-native version\"", "--qemu-sha256 is none of the pinned packages")
+		}
+	}
+	for _, m := range f.mirrors {
+		if !isWebURL(m) {
+			return usageErrorf("", "--debian-mirror must be an http or https URL, not %q", m)
+		}
+	}
+	return nil
+}
+
+func isWebURL(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
+}
+
+// emulation modes, as --emulation takes them.
+const (
+	emulationAuto    = "auto"
+	emulationHost    = "host"
+	emulationPrivate = "private"
+	emulationNone    = "none"
+)
+
+// emulationFlags say how aarch64 programs are run.
+type emulationFlags struct{ mode string }
+
+func (f *emulationFlags) register(fs *pflag.FlagSet) {
+	fs.StringVar(&f.mode, "emulation", emulationAuto, "`auto|host|private|none`: where the emulator is registered")
+}
+
+func (f *emulationFlags) check(w qemu.Want) error {
+	if !slices.Contains([]string{emulationAuto, emulationHost, emulationPrivate, emulationNone}, f.mode) {
+		return usageErrorf("", "--emulation must be auto, host, private or none, not %q", f.mode)
+	}
+	if f.mode == emulationNone && w != (qemu.Want{}) {
+		return usageErrorf("", "--emulation none uses no emulator, so --qemu-… has no effect")
+	}
+	return nil
+}
+
+// emulates reports whether this host needs an emulator.
+func (f *emulationFlags) emulates() bool {
+	return f.mode == emulationHost || f.mode == emulationPrivate || f.mode == emulationAuto && runtime.GOARCH != "arm64"
+}
+
+// namedFiles lists the files that an emulator's flags name.
+func (f *sourceFlags) namedFiles() []string {
+	if f.qemu.Deb == "" || strings.Contains(f.qemu.Deb, "://") {
+		return nil
+	}
+	return []string{f.qemu.Deb}
+}

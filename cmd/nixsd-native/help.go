@@ -1,0 +1,44 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/spf13/pflag"
+)
+
+// printHelp explains the program.
+func printHelp(w io.Writer) {
+	fmt.Fprint(w, `nixsd-native builds NixOS SD-card images for AArch64 boards on any Linux machine.
+
+Usage:
+  nixsd-native COMMAND [FLAGS] [ARGUMENTS]
+
+Commands:
+`)
+	for _, c := range commands() {
+		fmt.Fprintf(w, "  %-9s %s\n", c.name, c.summary)
+	}
+	fmt.Fprint(w, `
+Try it:
+  sudo nixsd-native build --demo --ssh-key ~/.ssh/id_ed25519.pub
+
+"nixsd-native COMMAND --help" tells more. On Linux 6.7 and newer no command needs
+root. Exit codes: 0 done, 1 internal error, 2 usage, 3 the host cannot,
+4 verification failed, 5 network, 6 the NixOS build failed, 7 output, 130 interrupted.
+`)
+}
+
+func (c command) printHelp(w io.Writer, fs *pflag.FlagSet) {
+	args := c.args
+	if args != "" {
+		args = " " + args
+	}
+	fmt.Fprintf(w, "nixsd-native %s: %s\n\nUsage:\n  nixsd-native %s [FLAGS]%s\n", c.name, c.summary, c.name, args)
+	if c.help != "" {
+		fmt.Fprintf(w, "\n%s\n", c.help)
+	}
+	if fs.HasFlags() {
+		fmt.Fprintf(w, "\nFlags:\n%s", fs.FlagUsagesWrapped(100))
+	}
+}

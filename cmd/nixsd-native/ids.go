@@ -1,0 +1,101 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+
+	"nixsd-native/sandbox"
+)
+
+// hostIDs are the host's user and group ids that root's sandboxes run with. They
+// are chosen once for a state folder, as the store's files belong to them.
+type hostIDs struct {
+	First uint32 `json:"first"` // the worker's, the sandbox's RangeSize ids follow
+}
+
+// worker is the id of the worker where there is no caller to run as. It is not one
+// of the sandbox's, so nothing inside can touch the worker's processes.
+func (h hostIDs) worker() int { return int(h.First) }
+
+func (h hostIDs) users() sandbox.Range {
+	return sandbox.Range{First: h.First + 1, Count: sandbox.RangeSize}
+}
+
+// maxFirst keeps ids below (uid_t)-1, which means no id at all.
+const maxFirst = math.MaxUint32 - sandbox.RangeSize - 1
+
+// chooseIDs reads the ids of a state folder, or chooses and records them.
+func chooseIDs(state string) (hostIDs, error) {
+	file := filepath.Join(state, "ids.json")
+	data, err := os.ReadFile(file)
+	if err == nil {
+		var h hostIDs
+		if err := json.Unmarshal(data, &h); err != nil || h.First < 1000 || h.First > maxFirst {
+			return hostIDs{}, &codedError{exitHost, file + " is damaged", []string{
+				fmt.Sprintf("remove it together with the store, whose files have its ids: rm -r %s %s", file, nixDir(state)),
+			}}
+		}
+		return h, nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return hostIDs{}, err
+	}
+	r, err := sandbox.ChooseRange(takenIDs())
+	if err != nil {
+		return hostIDs{}, err
+	}
+	h := hostIDs{First: r.First}
+	if data, err = json.Marshal(h); err != nil {
+		return hostIDs{}, err
+	}
+	if err := makeFolder(state, 0o755, 0, 0); err != nil {
+		return hostIDs{}, err
+	}
+	return h, replaceFile(file, append(data, '\n'))
+}
+
+// takenIDs lists the ids that somebody on this host has or may have.
+func takenIDs() []sandbox.Range {
+	var taken []sandbox.Range
+	for _, file := range []string{"/etc/passwd", "/etc/group"} {
+		readLines(file, func(r io.Reader) { taken = append(taken, sandbox.ParseIDs(r)...) })
+	}
+	for _, file := range []string{"/etc/subuid", "/etc/subgid"} {
+		readLines(file, func(r io.Reader) {
+			for _, id := range sandbox.ParseSubIDs(r) {
+				taken = append(taken, id.Range)
+			}
+		})
+	}
+	return taken
+}
+
+func readLines(file string, read func(io.Reader)) {
+	if f, err := os.Open(file); err == nil {
+		defer f.Close()
+		read(f)
+	}
+}
+
+// replaceFile writes a file of ours whole or not at all.
+func replaceFile(name string, data []byte) error {
+	tmp, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
+	if err != nil {
+		return err
+	}
+	_, err = tmp.Write(data)
+	err = errors.Join(err, tmp.Chmod(0o644), tmp.Sync(), tmp.Close())
+	if err == nil {
+		err = os.Rename(tmp.Name(), name)
+	}
+	if err != nil {
+		os.Remove(tmp.Name())
+	}
+	return err
+}

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"bytes"
+	"regexp"
+	"strings"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// maxKeyFile bounds a file of public keys in bytes.
+const maxKeyFile = 64 << 10
+
+// readKeys reads a file that --ssh-key names: public keys, one a line.
+func (w *workspace) readKeys(name string) ([]string, error) {
+	f, err := w.privileges.Open(name)
+	if err != nil {
+		return nil, usageErrorf("make a key with: ssh-keygen -t ed25519", "--ssh-key %s: %v", name, bare(err))
+	}
+	defer f.Close()
+	data, err := readAllBounded(f, name, maxKeyFile)
+	if err != nil {
+		return nil, usageErrorf("name a public key, such as ~/.ssh/id_ed25519.pub", "--ssh-key %s: %v", name, bare(err))
+	}
+	return parseKeys(name, data)
+}
+
+// parseKeys returns the lines of data that are public keys, without options, which
+// could restrict them, and in normal form.
+func parseKeys(name string, data []byte) ([]string, error) {
+	if bytes.Contains(data, []byte("PRIVATE KEY-----")) {
+		return nil, usageErrorf("name the public half: "+name+".pub", "--ssh-key %s is a private key", name)
+	}
+	var keys []string
+	for line := range strings.Lines(string(data)) {
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		key, comment, _, _, err := ssh.ParseAuthorizedKey([]byte(line))
+		if err != nil {
+			return nil, usageErrorf("name a public key, such as ~/.ssh/id_ed25519.pub", "--ssh-key %s holds no ssh public key", name)
+		}
+		text := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key)))
+		keys = append(keys, strings.TrimSpace(text+" "+comment))
+	}
+	if len(keys) == 0 {
+		return nil, usageErrorf("name a public key, such as ~/.ssh/id_ed25519.pub", "--ssh-key %s is empty", name)
+	}
+	return keys, nil
+}
+
+// nixTokens are strings and comments of a Nix expression, which hide each other's
+// marks.
+var nixTokens = regexp.MustCompile(`(?s)"(?:[^"\\]|\\.)*"|''.*?''|#[^\n]*|/\*.*?\*/`)
+
+// keyLike is what an ssh public key begins with. The name of its type alone is none.
+var keyLike = regexp.MustCompile(`^(?:ssh-(?:ed25519|rsa|dss)|ecdsa-sha2-\S+|sk-(?:ssh|ecdsa)-\S+)\s+\S`)
+
+// placeholderKey returns the number of the first line of a configuration with a
+// quoted ssh key that is none, such as "ssh-ed25519 AAAA…", or 0. Comments do not
+// count, nor strings that Nix completes.
+func placeholderKey(config []byte) int {
+	for _, at := range nixTokens.FindAllIndex(config, -1) {
+		token := string(config[at[0]:at[1]])
+		text := strings.TrimSpace(strings.Trim(token, `"'`))
+		if token[0] == '#' || token[0] == '/' || strings.Contains(text, "${") || !keyLike.MatchString(text) {
+			continue
+		}
+		if _, _, _, _, err := ssh.ParseAuthorizedKey([]byte(text)); err != nil {
+			return 1 + bytes.Count(config[:at[0]], []byte("\n"))
+		}
+	}
+	return 0
+}

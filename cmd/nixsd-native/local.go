@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/user"
+	"path/filepath"
+
+	"nixsd-native/internal/image"
+	"nixsd-native/internal/monitor"
+	"nixsd-native/internal/wire"
+	"nixsd-native/qemu"
+	"nixsd-native/sandbox"
+)
+
+// local provides what an ordinary user may do without help.
+type local struct {
+	needs
+	configDir string // resolved folder of the configuration, or ""
+	inside    string
+	lock      *os.File
+	outputs   *outputs
+	sandboxes []*sandbox.Process
+}
+
+func newLocal(n needs) (*local, error) {
+	dir, inside, err := n.locateConfig()
+	if err != nil {
+		return nil, err
+	}
+	return &local{needs: n, configDir: dir, inside: inside, outputs: &outputs{target: n.output}}, nil
+}
+
+// close ends what still runs and forgets unfinished outputs.
+func (l *local) close() {
+	for _, p := range l.sandboxes {
+		p.Kill()
+	}
+	l.outputs.discard()
+	if l.lock != nil {
+		l.lock.Close()
+	}
+}
+
+func (l *local) Dirs() (state, cache string) { return l.state, l.cache }
+
+func (l *local) Config() string { return l.inside }
+
+func (l *local) Open(name string) (*os.File, error) { return openNamed(name) }
+
+func (l *local) Lock(ctx context.Context, waiting func()) (err error) {
+	for _, dir := range []string{"root/nix", "root/mnt"} {
+		if err := os.MkdirAll(filepath.Join(l.state, dir), 0o755); err != nil {
+			return folderError("state", l.state, err)
+		}
+	}
+	if err := os.MkdirAll(l.cache, 0o755); err != nil {
+		return folderError("cache", l.cache, err)
+	}
+	l.lock, err = monitor.Lock(ctx, filepath.Join(l.state, "lock"), waiting)
+	if is[*os.PathError](err) {
+		return folderError("state", l.state, err)
+	}
+	return err
+}
+
+func (l *local) TryLock() (err error) {
+	if _, err := os.Stat(l.state); err != nil {
+		return nil // nothing was ever built
+	}
+	l.lock, err = monitor.TryLock(filepath.Join(l.state, "lock"))
+	return err
+}
+
+// errNeedsRoot says that a step is root's.
+var errNeedsRoot = &codedError{exitHost, "only root may change the host's handlers", []string{
+	"run the command with sudo; a build needs none with --emulation private (Linux 6.7 or newer)",
+}}
+
+func (l *local) RegisterHost(context.Context, qemu.Package, *os.File, bool) error {
+	return errNeedsRoot
+}
+
+func (l *local) UnregisterHost(context.Context) error { return errNeedsRoot }
+
+// Recover has nothing to do: without root nothing outlives a build.
+func (l *local) Recover(context.Context) (bool, error) { return false, nil }
+
+func (l *local) RemoveFolders() error { return removeFolders(l.state, l.cache) }
+
+func (l *local) Sandbox(_ context.Context, r sandboxRequest, emulator *os.File) (*sandbox.Session, sandboxInfo, error) {
+	users := ownUsers()
+	all := mounts(nixDir(l.state), l.cache)
+	if l.configDir != "" {
+		all = append(all, sandbox.Mount{Source: l.configDir, Target: insideConfig})
+	}
+	if r.Private {
+		all = append(all, sandbox.Mount{Source: emulator.Name(), Target: insideEmulator, IsFile: true, Exec: true})
+	}
+	options := sandbox.Options{
+		Spec:    r.spec(filepath.Join(l.state, "root", "mnt"), all),
+		Users:   users,
+		Network: !l.offline,
+		Stderr:  os.Stderr,
+	}
+	ours, theirs, err := wire.Pair()
+	if err != nil {
+		return nil, sandboxInfo{}, err
+	}
+	p, err := sandbox.Start(options, theirs)
+	if err != nil {
+		ours.Close()
+		return nil, sandboxInfo{}, diagnosed(err)
+	}
+	l.sandboxes = append(l.sandboxes, p)
+	session, err := attach(ours)
+	return session, sandboxInfo{ManyUsers: users.Many()}, err
+}
+
+// attach waits for a sandbox at the other end of a socket.
+func attach(socket *os.File) (*sandbox.Session, error) {
+	conn, err := wire.NewConn(socket)
+	if err != nil {
+		return nil, err
+	}
+	session, err := sandbox.Attach(conn)
+	if err != nil {
+		conn.Close()
+		return nil, diagnosed(err)
+	}
+	return session, nil
+}
+
+// ownUsers returns the caller's subordinate ids if there are any to map, else the
+// caller alone.
+func ownUsers() sandbox.Users {
+	if !hasProgram("newuidmap") || !hasProgram("newgidmap") {
+		return sandbox.Users{}
+	}
+	name := ""
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	uids, ok1 := subordinate("/etc/subuid", name)
+	gids, ok2 := subordinate("/etc/subgid", name)
+	if !ok1 || !ok2 {
+		return sandbox.Users{}
+	}
+	return sandbox.Users{SubUID: uids, SubGID: gids}
+}
+
+func subordinate(file, name string) (sandbox.Range, bool) {
+	f, err := os.Open(file)
+	if err != nil {
+		return sandbox.Range{}, false
+	}
+	defer f.Close()
+	return sandbox.Subordinate(sandbox.ParseSubIDs(f), name, os.Getuid())
+}
+
+func (l *local) OpenOutput() (string, error) { return l.outputs.open(image.Owner{}) }
+
+func (l *local) Create(name string) (*os.File, error) { return l.outputs.create(name) }
+
+func (l *local) Commit(names ...string) ([]string, error) { return l.outputs.commit(names) }

@@ -1,0 +1,194 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"time"
+
+	"nixsd-native/binfmt"
+	"nixsd-native/internal/image"
+	"nixsd-native/internal/monitor"
+	"nixsd-native/internal/wire"
+	"nixsd-native/sandbox"
+)
+
+// argv[0] of the two halves of a command that root runs.
+const (
+	monitorArg0 = "nixsd-native-monitor"
+	workerArg0  = "nixsd-native-worker"
+)
+
+// runDir is where all builds of the host meet: the locks of the handler, and mount
+// points of the monitors' private mounts.
+const runDir = "/run/nixsd-native"
+
+// cleanUpTimeout bounds what is done after the worker has ended.
+const cleanUpTimeout = 30 * time.Second
+
+// becomeMonitor gives this process a mount namespace of its own, unless what is
+// mounted is to stay, and starts the program again in it. It returns only if that fails.
+func becomeMonitor(args []string, hostMounts bool) error {
+	if !hostMounts {
+		runtime.LockOSThread() // the namespace is this thread's, until exec
+		if err := sandbox.Unshare(); err != nil {
+			return diagnosed(&sandbox.StartError{Op: "clone", Err: err})
+		}
+	}
+	return syscall.Exec("/proc/self/exe", append([]string{monitorArg0}, args...), os.Environ())
+}
+
+// A rootMonitor is the part of a build that stays root. It decodes nothing that has
+// not matched a hash, speaks no HTTP and parses no log.
+type rootMonitor struct {
+	needs
+	ids       hostIDs
+	worker    monitor.Identity
+	owner     image.Owner // of the results
+	configDir string
+	inside    string
+	staged    *staged
+	lock      *os.File
+	lease     *binfmt.Lease
+	outputs   *outputs
+	files     map[string]*os.File
+	sandboxes []*sandbox.Process
+}
+
+// monitorMain starts the worker, does what it asks for, and cleans up after it,
+// however it ended.
+func monitorMain(args []string) int {
+	j, err := parse(args, io.Discard)
+	if err != nil {
+		return report(os.Stderr, err)
+	}
+	env := hostEnvironment()
+	m, err := newMonitor(j.(splitJob).needs(), env)
+	if err != nil {
+		return report(os.Stderr, err)
+	}
+	ours, theirs, err := wire.Pair()
+	if err != nil {
+		return report(os.Stderr, err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	w, err := monitor.Start(monitor.Command{
+		Args: append([]string{workerArg0}, args...), Env: env.list(passedOn), Files: []*os.File{theirs}, As: m.worker,
+	})
+	theirs.Close()
+	if err != nil {
+		return report(os.Stderr, err)
+	}
+	go func() { w.Wait(); cancel() }()
+	stop := passSignals(w)
+	defer stop()
+	if err := m.serve(ctx, ours); err != nil {
+		report(os.Stderr, err)
+	}
+	status, killed := w.Wait()
+	if err := m.cleanUp(); err != nil {
+		return report(os.Stderr, err)
+	}
+	if killed != 0 {
+		return report(os.Stderr, fmt.Errorf("the worker was ended by signal %d (%v)", killed, killed))
+	}
+	return status
+}
+
+// passSignals hands signals to the worker, which ends the work in order. A terminal
+// sends SIGINT to the worker, too; it heeds the first one.
+func passSignals(w *monitor.Worker) (stop func()) {
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	go func() {
+		for s := range signals {
+			w.Signal(s)
+		}
+	}()
+	return func() { signal.Stop(signals) }
+}
+
+func newMonitor(n needs, env environment) (*rootMonitor, error) {
+	m := &rootMonitor{needs: n, outputs: &outputs{target: n.output}, files: map[string]*os.File{}}
+	var err error
+	if m.configDir, m.inside, err = n.locateConfig(); err != nil {
+		return nil, err
+	}
+	if m.ids, err = chooseIDs(n.state); is[*os.PathError](err) {
+		return nil, folderError("state", n.state, err)
+	} else if err != nil {
+		return nil, err
+	}
+	m.worker = monitor.Identity{UID: m.ids.worker(), GID: m.ids.worker(), Group: m.ids.worker()}
+	if uid, gid, ok := monitor.Caller(env["SUDO_UID"], env["SUDO_GID"]); ok {
+		m.worker.UID, m.worker.GID = uid, gid
+		m.owner = image.Owner{Set: true, UID: uid, GID: gid}
+	}
+	if err := m.makeFolders(); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// makeFolders makes what is missing of state and cache. The cache belongs to the
+// worker's group, whoever the caller is.
+func (m *rootMonitor) makeFolders() error {
+	nix := nixDir(m.state)
+	for _, dir := range []struct {
+		what     string
+		path     string
+		mode     os.FileMode
+		uid, gid int
+	}{
+		{"state", m.state, 0o755, 0, 0},
+		{"state", filepath.Dir(nix), 0o700, 0, 0},
+		{"state", nix, 0o755, int(m.ids.users().First), int(m.ids.users().First)},
+		{"cache", m.cache, 0o775 | os.ModeSetgid, 0, m.ids.worker()},
+	} {
+		if err := makeFolder(dir.path, dir.mode, dir.uid, dir.gid); err != nil {
+			return folderError(dir.what, dir.path, err)
+		}
+	}
+	if err := makeFolder(runDir, 0o755, 0, 0); err != nil {
+		return &codedError{exitHost, err.Error(), nil}
+	}
+	return nil
+}
+
+// makeFolder makes a folder and those above it; one that exists stays as it is.
+func makeFolder(path string, mode os.FileMode, uid, gid int) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	if err := os.Mkdir(path, 0o700); errors.Is(err, os.ErrExist) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	return errors.Join(os.Lchown(path, uid, gid), os.Chmod(path, mode))
+}
+
+// cleanUp ends what the worker left running and takes the handler away.
+func (m *rootMonitor) cleanUp() error {
+	ctx, cancel := context.WithTimeout(context.Background(), cleanUpTimeout)
+	defer cancel()
+	for _, p := range m.sandboxes {
+		p.Kill()
+	}
+	m.outputs.discard()
+	var err error
+	if m.lease != nil {
+		err = m.lease.Release(ctx)
+	}
+	if m.lock != nil {
+		m.lock.Close()
+	}
+	return err
+}

@@ -1,0 +1,245 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+
+	"nixsd-native/binfmt"
+	"nixsd-native/internal/monitor"
+	"nixsd-native/internal/wire"
+	"nixsd-native/qemu"
+	"nixsd-native/sandbox"
+)
+
+// A monitorRequest is one of these. Files travel beside it.
+type monitorRequest struct {
+	Hello    bool
+	Open     string // answered with the file
+	TryLock  bool
+	Lock     bool             // answered with Waiting, perhaps, and then without
+	Register *registerRequest // with the .deb, if need be
+	Sandbox  *sandboxRequest  // with the sandbox's end of a socket pair and, if private, the emulator
+	Output   bool             // answered with OutputFile
+	Create   string           // answered with the file
+	Commit   []string         // answered with Paths
+
+	Unregister    bool
+	Recover       bool // answered with Removed
+	RemoveFolders bool
+}
+
+type registerRequest struct {
+	Package    qemu.Package
+	Persistent bool
+}
+
+type monitorReply struct {
+	Error        *codedError
+	Waiting      bool
+	State, Cache string // of Hello
+	Config       string // likewise
+	Sandbox      sandboxInfo
+	OutputFile   string
+	Paths        []string
+	Removed      bool
+}
+
+// serve answers requests until the worker is gone.
+func (m *rootMonitor) serve(ctx context.Context, socket *os.File) error {
+	conn, err := wire.NewConn(socket)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	for {
+		var q monitorRequest
+		files, err := conn.Recv(&q)
+		if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		reply, file, err := m.answer(ctx, conn, q, files)
+		wire.CloseAll(files)
+		if err != nil {
+			reply.Error = &codedError{exitCode(err), err.Error(), hints(err)}
+		}
+		var out []*os.File
+		if file != nil {
+			out = []*os.File{file}
+		}
+		if err := conn.Send(reply, out...); err != nil && !errors.Is(err, syscall.EPIPE) {
+			return err
+		}
+	}
+}
+
+func (m *rootMonitor) answer(ctx context.Context, conn *wire.Conn, q monitorRequest, files []*os.File) (r monitorReply, file *os.File, err error) {
+	switch {
+	case q.Hello:
+		r.State, r.Cache, r.Config = m.state, m.cache, m.inside
+	case q.Open != "":
+		file, err = m.open(q.Open)
+	case q.Lock:
+		m.lock, err = monitor.Lock(ctx, filepath.Join(m.state, "lock"), func() { conn.Send(monitorReply{Waiting: true}) })
+	case q.TryLock:
+		m.lock, err = monitor.TryLock(filepath.Join(m.state, "lock"))
+	case q.Register != nil:
+		err = m.register(ctx, *q.Register, files)
+	case q.Unregister:
+		_, err = binfmt.UnregisterPersistent(ctx, runDir, &binfmt.Host{})
+	case q.Recover:
+		r.Removed, err = binfmt.Recover(ctx, runDir, &binfmt.Host{})
+	case q.RemoveFolders:
+		err = removeFolders(m.state, m.cache)
+	case q.Sandbox != nil && len(files) > 0:
+		r.Sandbox, err = m.startSandbox(*q.Sandbox, files)
+	case q.Output:
+		r.OutputFile, err = m.outputs.open(m.owner)
+	case q.Create != "":
+		file, err = m.outputs.create(q.Create)
+	case len(q.Commit) > 0:
+		r.Paths, err = m.outputs.commit(q.Commit)
+	default:
+		err = errors.New("the worker asked for nothing known")
+	}
+	return r, file, err
+}
+
+// open opens a file that the command line names, and no other.
+func (m *rootMonitor) open(name string) (*os.File, error) {
+	if !slices.Contains(m.needs.files, name) && name != m.needs.config {
+		return nil, fmt.Errorf("the worker asked for %q, which is not on the command line", name)
+	}
+	if m.files[name] == nil {
+		f, err := openNamed(name)
+		if err != nil {
+			return nil, bare(err)
+		}
+		m.files[name] = f
+	}
+	return m.files[name], nil
+}
+
+// register makes the emulator of a pinned package the host's handler.
+func (m *rootMonitor) register(ctx context.Context, q registerRequest, files []*os.File) error {
+	p := qemu.Package{Name: filepath.Base(q.Package.Name), SHA256: q.Package.SHA256}
+	if pin, ok := qemu.ByHash(p.SHA256); ok {
+		p = pin.Package()
+	} else if p.SHA256 != m.trustedDeb {
+		return &qemu.UnpinnedError{Name: p.Name, SHA256: p.SHA256}
+	}
+	dir := emulatorDir(m.state)
+	emulator, ok := qemu.Installed(p, dir)
+	if !ok {
+		if len(files) != 1 {
+			return errors.New("the worker passed no .deb")
+		}
+		var err error
+		if emulator, err = qemu.Install(ctx, p, files[0], dir); err != nil {
+			return err
+		}
+	}
+	want := binfmt.Want{
+		Entry:          binfmt.AArch64(binfmt.Name, emulator.Path, binfmt.KernelFlags()),
+		EmulatorSHA256: emulator.SHA256,
+	}
+	if q.Persistent {
+		return binfmt.RegisterPersistent(ctx, runDir, &binfmt.Host{}, want)
+	}
+	var err error
+	m.lease, err = binfmt.Acquire(ctx, runDir, &binfmt.Host{}, want)
+	return err
+}
+
+// staged are the mounts that every sandbox of this run gets.
+type staged struct {
+	stage  *sandbox.Stage
+	root   string
+	mounts []sandbox.Mount
+	copied bool
+}
+
+// prepare mounts, once, what sandboxes may see.
+func (m *rootMonitor) prepare() (*staged, error) {
+	if m.staged != nil {
+		return m.staged, nil
+	}
+	dir := filepath.Join(runDir, "stage")
+	if err := makeFolder(dir, 0o755, 0, 0); err != nil {
+		return nil, err
+	}
+	stage, err := sandbox.NewStage(dir)
+	if err != nil {
+		return nil, err
+	}
+	s := &staged{stage: stage}
+	if s.root, err = stage.Root(); err != nil {
+		return nil, err
+	}
+	for i, bind := range mounts(nixDir(m.state), m.cache) {
+		bound, err := stage.Bind(fmt.Sprintf("mount%d", i), bind)
+		if err != nil {
+			return nil, err
+		}
+		s.mounts = append(s.mounts, bound)
+	}
+	if m.configDir != "" {
+		bound, copied, err := stage.BindReadable("config", sandbox.Mount{Source: m.configDir, Target: insideConfig}, m.configOwners(), m.ids.users())
+		if err != nil {
+			return nil, err
+		}
+		s.mounts, s.copied = append(s.mounts, bound), copied
+	}
+	m.staged = s
+	return s, nil
+}
+
+// configOwners are those whose files a configuration may consist of.
+func (m *rootMonitor) configOwners() sandbox.Owners {
+	o := sandbox.Owners{UIDs: []int{m.worker.UID, 0}, GIDs: []int{m.worker.GID, 0}}
+	for _, name := range []string{m.configDir, m.needs.config} {
+		var st syscall.Stat_t
+		if syscall.Stat(name, &st) == nil {
+			o.UIDs, o.GIDs = append(o.UIDs, int(st.Uid)), append(o.GIDs, int(st.Gid))
+		}
+	}
+	return o
+}
+
+// startSandbox starts a sandbox at the other end of the first file.
+func (m *rootMonitor) startSandbox(q sandboxRequest, files []*os.File) (sandboxInfo, error) {
+	s, err := m.prepare()
+	if err != nil {
+		return sandboxInfo{}, diagnosed(err)
+	}
+	all := slices.Clone(s.mounts)
+	if q.Private {
+		if len(files) != 2 {
+			return sandboxInfo{}, errors.New("the worker passed no emulator")
+		}
+		bound, err := s.stage.Bind(fmt.Sprintf("emulator%d", len(m.sandboxes)), sandbox.Mount{
+			Source: fmt.Sprintf("/proc/self/fd/%d", files[1].Fd()), Target: insideEmulator, IsFile: true, Exec: true,
+		})
+		if err != nil {
+			return sandboxInfo{}, err
+		}
+		all = append(all, bound)
+	}
+	users := sandbox.Users{Range: m.ids.users()}
+	p, err := sandbox.Start(sandbox.Options{
+		Spec: q.spec(s.root, all), Users: users, Network: !m.offline, Stderr: os.Stderr,
+	}, files[0])
+	if err != nil {
+		return sandboxInfo{}, diagnosed(err)
+	}
+	m.sandboxes = append(m.sandboxes, p)
+	return sandboxInfo{ManyUsers: true, ConfigCopied: s.copied}, nil
+}

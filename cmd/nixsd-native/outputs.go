@@ -1,0 +1,78 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"strings"
+
+	"nixsd-native/internal/image"
+)
+
+// outputs are the results of one run, none of them in place until commit.
+type outputs struct {
+	target  string // as the user named it
+	folder  *image.Folder
+	pending map[string]*image.Pending
+}
+
+// open opens the folder, tries to write to it, and returns the name that the user
+// gave the image, or "".
+func (o *outputs) open(owner image.Owner) (file string, err error) {
+	if o.target == "" {
+		return "", errors.New("this command has no outputs")
+	}
+	dir, file := image.Target(o.target)
+	if strings.HasPrefix(file, ".") || path.Ext(file) == ".json" {
+		return "", usageErrorf("name it like sd-card.img", "--output %s: an image's name neither begins with a dot nor ends in .json", o.target)
+	}
+	if o.folder, err = image.OpenFolder(dir, owner); err != nil {
+		return "", err
+	}
+	o.pending = map[string]*image.Pending{}
+	probe, err := o.folder.Create("probe")
+	if err != nil {
+		return "", err
+	}
+	probe.Discard()
+	return file, nil
+}
+
+func (o *outputs) create(name string) (*os.File, error) {
+	if o.folder == nil || o.pending[name] != nil {
+		return nil, fmt.Errorf("output %s was begun twice or too early", name)
+	}
+	p, err := o.folder.Create(name)
+	if err != nil {
+		return nil, err
+	}
+	o.pending[name] = p
+	return p.File, nil
+}
+
+// commit puts outputs in place, in order, and returns their paths.
+func (o *outputs) commit(names []string) (paths []string, err error) {
+	for _, name := range names {
+		p := o.pending[name]
+		if p == nil {
+			return nil, fmt.Errorf("output %s was not begun", name)
+		}
+		delete(o.pending, name)
+		if err := p.Commit(); err != nil {
+			return nil, err
+		}
+		paths = append(paths, o.folder.Path(name))
+	}
+	return paths, nil
+}
+
+// discard forgets what was not committed.
+func (o *outputs) discard() {
+	for _, p := range o.pending {
+		p.Discard()
+	}
+	if o.folder != nil {
+		o.folder.Close()
+	}
+}

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"os"
+
+	"nixsd-native/internal/fetch"
+	"nixsd-native/nix"
+	"nixsd-native/qemu"
+	"nixsd-native/sandbox"
+)
+
+// A step is one phase of a pipeline.
+type step struct {
+	name string
+	do   func(context.Context) error
+}
+
+// A workspace is what the pipelines of build, fetch and shell share: reporter,
+// downloads, and, step by step, inputs, sandbox and Nix. Each step fills fields
+// that later ones read.
+type workspace struct {
+	*app
+	common    *commonFlags
+	sources   *sourceFlags
+	emulation *emulationFlags
+	demo      bool
+	configDir string // folder of the configuration on the host, or ""
+	rep       *reporter
+	client    *fetch.Client
+
+	inputs   inputs           // of fetchInputs
+	mode     string           // of registerHandler: host, private or none
+	emulator *os.File         // likewise, for private
+	session  *sandbox.Session // of startSandbox
+	info     sandboxInfo
+	nix      nix.Installation // of bootstrap
+	caBundle string
+	nixpkgs  string // folder inside the sandbox
+}
+
+// inputs are the verified files of a build.
+type inputs struct {
+	emulator *qemu.Resolved // nil without emulation
+	nix      input
+	nixpkgs  input
+}
+
+// An input is a tarball in the cache.
+type input struct {
+	Name   string `json:"name"`
+	SHA256 string `json:"sha256"`
+	path   string
+}
+
+// steps runs a pipeline to its end or first error.
+func (w *workspace) steps(ctx context.Context, all []step) error {
+	for _, s := range all {
+		w.rep.Phase(s.name)
+		if err := s.do(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// finish ends the report, with err if it is not nil.
+func (w *workspace) finish(err error) error {
+	if err == nil {
+		w.rep.Close(true)
+		return nil
+	}
+	if !is[*shellExit](err) {
+		text, advice := describe(err)
+		w.rep.Error(text, advice...)
+	}
+	w.rep.Close(false)
+	return reportedError{err}
+}
+
+// close ends the sandbox.
+func (w *workspace) close() {
+	if w.session != nil {
+		w.session.Close()
+	}
+	if w.emulator != nil {
+		w.emulator.Close()
+	}
+}

@@ -1,0 +1,158 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"nixsd-native/qemu"
+	"nixsd-native/sandbox"
+)
+
+// needs is what a split job wants of whoever has the privileges, as its flags say.
+// The monitor reads it from the command line itself; nothing of it comes from the
+// worker.
+type needs struct {
+	state, cache string   // folders
+	config       string   // file of the configuration, or "" for the embedded one
+	files        []string // further files that the command line names
+	output       string   // file or folder for results, or ""
+	hostMounts   bool     // what is mounted is to stay: no mount namespace of our own
+	offline      bool     // the sandbox gets no network
+	trustedDeb   string   // sha256 that --qemu-sha256 vouches for
+}
+
+// privileges are the steps for which a build needs more than the worker is allowed
+// to. There are two providers: the monitor, of which monitorClient is the worker's
+// side, and local, for a caller without root, who needs none.
+type privileges interface {
+	// Dirs returns the folders in use.
+	Dirs() (state, cache string)
+	// Config returns the path of the configuration inside the sandbox, or "" if
+	// there is none but the embedded one.
+	Config() string
+	// Open opens a file that the command line names.
+	Open(name string) (*os.File, error)
+	// Lock takes the state folder, and calls waiting once if it must wait.
+	Lock(ctx context.Context, waiting func()) error
+	// TryLock is Lock for what must not wait: it fails if a build runs.
+	TryLock() error
+	// RegisterHost makes the emulator of a package, whose .deb may be nil if it is
+	// installed, the host's handler until the end of the run, or for good.
+	RegisterHost(ctx context.Context, p qemu.Package, deb *os.File, persistent bool) error
+	// UnregisterHost removes the host's handler that was registered for good.
+	UnregisterHost(ctx context.Context) error
+	// Recover removes what killed builds left on the host.
+	Recover(ctx context.Context) (removed bool, err error)
+	// RemoveFolders removes the emptied state and cache folders.
+	RemoveFolders() error
+	// Sandbox starts a sandbox.
+	Sandbox(ctx context.Context, r sandboxRequest, emulator *os.File) (*sandbox.Session, sandboxInfo, error)
+	// OpenOutput opens the folder for results and tries to write to it. It returns
+	// the name that the user gave the image, or "".
+	OpenOutput() (file string, err error)
+	// Create begins an output; Commit puts those named in place, in that order.
+	Create(name string) (*os.File, error)
+	Commit(names ...string) (paths []string, err error)
+}
+
+// A sandboxRequest is what the worker decides of a sandbox.
+type sandboxRequest struct {
+	Files []sandbox.File
+	// Private asks for a binfmt_misc of the sandbox's own; the emulator comes as an
+	// open file.
+	Private bool
+	Prove   bool
+}
+
+// sandboxInfo tells the worker what it got.
+type sandboxInfo struct {
+	ManyUsers    bool
+	ConfigCopied bool // its file system has no idmapped mounts
+}
+
+// Folders inside the sandbox.
+const (
+	insideConfig   = "/config"
+	insideInputs   = "/inputs"
+	insideEmulator = "/run/nixsd/" + qemu.FileName
+	insideOwn      = "/etc/nixsd"
+)
+
+// mounts lists what every sandbox sees of the state and cache folders.
+func mounts(nixDir, cacheDir string) []sandbox.Mount {
+	return []sandbox.Mount{
+		{Source: nixDir, Target: "/nix", Writable: true, Exec: true},
+		{Source: cacheDir, Target: insideInputs},
+	}
+}
+
+// nixDir is where the store lies in a state folder. The folder above it keeps
+// others on the host away from it.
+func nixDir(state string) string { return filepath.Join(state, "root", "nix") }
+
+// emulatorDir is where emulators lie in a state or cache folder.
+func emulatorDir(dir string) string { return filepath.Join(dir, "emulator") }
+
+// locateConfig returns the folder of the configuration on the host, and the path of
+// its file inside the sandbox; both are empty for the embedded one. A link is
+// followed: what a configuration imports lies beside the real file.
+func (n needs) locateConfig() (dir, inside string, err error) {
+	if n.config == "" {
+		return "", "", nil
+	}
+	file, err := filepath.EvalSymlinks(n.config)
+	if err == nil {
+		file, err = filepath.Abs(file)
+	}
+	if err != nil {
+		return "", "", usageErrorf("name an existing file, or leave it out to use ./sd-card.nix or else the built-in one", "configuration %s: %v", n.config, bare(err))
+	}
+	info, err := os.Stat(file)
+	if err != nil {
+		return "", "", usageErrorf("", "configuration %s: %v", n.config, bare(err))
+	}
+	if !info.Mode().IsRegular() {
+		return "", "", usageErrorf("name the file itself, such as "+filepath.Join(n.config, "sd-card.nix"), "configuration %s is no file", n.config)
+	}
+	return filepath.Dir(file), insideConfig + "/" + filepath.Base(file), nil
+}
+
+// bare drops the operation and path of an error that is shown beside the path.
+func bare(err error) error {
+	if pe := (*os.PathError)(nil); errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
+}
+
+// spec completes a request to a sandbox's spec.
+func (r sandboxRequest) spec(root string, mounts []sandbox.Mount) sandbox.Spec {
+	s := sandbox.Spec{Root: root, Mounts: mounts, Files: r.Files, Prove: r.Prove}
+	if r.Private {
+		s.Emulator = insideEmulator
+	}
+	return s
+}
+
+// diagnosed names the cause of a sandbox that did not start.
+func diagnosed(err error) error {
+	program, _ := os.Executable()
+	facts := sandbox.ReadFacts(os.DirFS("/"), os.Geteuid() == 0, program)
+	var start *sandbox.StartError
+	var failure *sandbox.Failure
+	var errno syscall.Errno
+	switch {
+	case errors.As(err, &start):
+		errors.As(err, &errno)
+		return sandbox.Diagnose(start.Op, errno, start.Err.Error(), facts)
+	case errors.As(err, &failure):
+		if len(failure.Advice) > 0 || failure.Op == "" {
+			return &codedError{exitHost, failure.Message, failure.Advice}
+		}
+		return sandbox.Diagnose(failure.Op, syscall.Errno(failure.Errno), failure.Message, facts)
+	}
+	return err
+}

@@ -1,0 +1,213 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"nixsd-native/internal/untar"
+	"nixsd-native/nix"
+	"nixsd-native/sandbox"
+)
+
+// sandboxFiles are the small files that every sandbox has.
+func (w *workspace) sandboxFiles() ([]sandbox.File, error) {
+	passwd, group := nix.Accounts(true)
+	files := []sandbox.File{
+		textFile("/etc/passwd", passwd),
+		textFile("/etc/group", group),
+		textFile("/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n"),
+	}
+	if !w.sources.offline {
+		resolv, err := readBounded("/etc/resolv.conf", 64<<10)
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return nil, err
+		}
+		files = append(files, textFile("/etc/resolv.conf", string(resolv)))
+	}
+	if bundle := w.hostCertificates(); bundle != nil {
+		files = append(files, textFile(insideCertificates, string(bundle)))
+		w.caBundle = insideCertificates
+	}
+	return files, nil
+}
+
+func textFile(path, text string) sandbox.File {
+	return sandbox.File{Path: path, Mode: 0o644, Data: []byte(text)}
+}
+
+const insideCertificates = "/etc/ssl/certs/ca-certificates.crt"
+
+// certificateFiles are where distributions keep their CA certificates, as Go's
+// crypto/x509 knows them.
+var certificateFiles = []string{
+	"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem",
+	"/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", "/etc/ssl/cert.pem",
+}
+
+// maxCertificates bounds a bundle of CA certificates in bytes; Mozilla's has 220 kB.
+const maxCertificates = 4 << 20
+
+// hostCertificates returns the host's CA certificates, among them those of a proxy
+// that looks into TLS, or nil if it has none; then Nix's own are used.
+func (w *workspace) hostCertificates() []byte {
+	candidates := certificateFiles
+	if named := w.env.first(certificateVariables...); named != "" {
+		candidates = append([]string{named}, candidates...)
+	}
+	for _, name := range candidates {
+		data, err := readBounded(name, maxCertificates)
+		if err == nil && bytes.Contains(data, []byte("-----BEGIN CERTIFICATE-----")) {
+			return data
+		}
+	}
+	return nil
+}
+
+// readBounded reads a file of at most limit bytes.
+func readBounded(name string, limit int64) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(data)) > limit {
+		err = fmt.Errorf("%s has more than %d bytes", name, limit)
+	}
+	return data, err
+}
+
+// startSandboxWith starts the sandbox with further files in it.
+func (w *workspace) startSandboxWith(ctx context.Context, more ...sandbox.File) error {
+	files, err := w.sandboxFiles()
+	if err != nil {
+		return err
+	}
+	w.session, w.info, err = w.privileges.Sandbox(ctx, sandboxRequest{
+		Files:   append(files, more...),
+		Private: w.mode == emulationPrivate,
+		Prove:   w.emulation.emulates(),
+	}, w.emulator)
+	if err == nil && w.info.ConfigCopied {
+		w.rep.Note("the configuration was copied, as its file system knows no idmapped mounts")
+	}
+	return err
+}
+
+// bootstrap installs Nix and nixpkgs in the sandbox's store, unless they are there.
+func (w *workspace) bootstrap(ctx context.Context) error {
+	record := nix.RecordPath(w.inputs.nix.SHA256)
+	if _, err := w.session.Open(record); err != nil {
+		if err := w.inside(ctx, nix.StepInstall, w.inputs.nix); err != nil {
+			return err
+		}
+	}
+	f, err := w.session.Open(record)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if w.nix, err = nix.ReadRecord(f); err != nil {
+		return err
+	}
+	if w.caBundle == "" {
+		w.caBundle = w.nix.CABundle()
+	}
+	w.nixpkgs = nix.ChannelPath(w.inputs.nixpkgs.SHA256)
+	if _, err := w.session.Open(w.nixpkgs + "/nixos/default.nix"); err != nil {
+		return w.inside(ctx, nix.StepChannel, w.inputs.nixpkgs)
+	}
+	return nil
+}
+
+// inside runs one of package nix's steps in the sandbox, on a tarball.
+func (w *workspace) inside(ctx context.Context, what string, in input) error {
+	tarball, err := os.Open(in.path)
+	if err != nil {
+		return err
+	}
+	defer tarball.Close()
+	info, err := tarball.Stat()
+	if err != nil {
+		return err
+	}
+	conf, err := nix.Conf{ManyUsers: w.info.ManyUsers}.Text()
+	if err != nil {
+		return err
+	}
+	var last nix.InsideMessage
+	exit, err := w.runInSandbox(ctx, sandbox.Command{
+		Self: true, Argv: []string{nix.InsideArg0, what, in.SHA256}, Env: []string{"NIX_CONFIG=" + conf}, Dir: "/",
+	}, tarball,
+		readInside(func(m nix.InsideMessage) {
+			last = m
+			w.rep.Bytes("unpacking "+in.Name, m.Done, 0)
+		}), nil)
+	w.rep.Bytes("unpacking "+in.Name, info.Size(), info.Size())
+	switch {
+	case err != nil:
+		return err
+	case last.Error != "" && last.Bad:
+		return &untar.FormatError{Name: in.Name, Reason: last.Error}
+	case last.Error != "":
+		return errors.New(last.Error)
+	case exit != (sandbox.Exit{}):
+		return fmt.Errorf("the step %s ended with %+v", what, exit)
+	}
+	return nil
+}
+
+// readInside calls visit for every message of a step inside.
+func readInside(visit func(nix.InsideMessage)) func(io.Reader) {
+	return func(r io.Reader) {
+		for scan := bufio.NewScanner(r); scan.Scan(); {
+			var m nix.InsideMessage
+			if json.Unmarshal(scan.Bytes(), &m) == nil {
+				visit(m)
+			}
+		}
+	}
+}
+
+// runInSandbox runs a command whose output and errors are read, as they come, by
+// two functions; one that is nil leaves the stream to /dev/null.
+func (w *workspace) runInSandbox(ctx context.Context, c sandbox.Command, stdin *os.File, out, errs func(io.Reader)) (sandbox.Exit, error) {
+	stdout, waitOut, err := pipeTo(out)
+	if err != nil {
+		return sandbox.Exit{}, err
+	}
+	stderr, waitErr, err := pipeTo(errs)
+	if err != nil {
+		return sandbox.Exit{}, err
+	}
+	exit, err := w.session.Run(ctx, c, stdin, stdout, stderr)
+	waitOut()
+	waitErr()
+	return exit, err
+}
+
+// pipeTo returns a file whose content read gets, and a function that closes it and
+// waits for read.
+func pipeTo(read func(io.Reader)) (to *os.File, wait func(), err error) {
+	if read == nil {
+		return nil, func() {}, nil
+	}
+	r, to, err := os.Pipe()
+	if err != nil {
+		return nil, nil, err
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		read(r)
+		io.Copy(io.Discard, r) // a reader that gave up must not stop the writer
+		r.Close()
+	}()
+	return to, func() { to.Close(); <-done }, nil
+}

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"golang.org/x/term"
+
+	"nixsd-native/internal/fetch"
+)
+
+func newWorkspace(a *app, c *commonFlags, s *sourceFlags, e *emulationFlags) workspace {
+	return workspace{app: a, common: c, sources: s, emulation: e, rep: a.newReporter(c)}
+}
+
+// newReporter follows the flags and the terminal.
+func (a *app) newReporter(c *commonFlags) *reporter {
+	fd := int(os.Stderr.Fd())
+	size := func(pick func(w, h int) int) func() int {
+		return func() int {
+			w, h, err := term.GetSize(fd)
+			if err != nil {
+				return 0
+			}
+			return pick(w, h)
+		}
+	}
+	terminal := term.IsTerminal(fd) && a.env["TERM"] != "dumb"
+	return newReporter(a.errs, reportOptions{
+		Format: reportFormat(c.logFormat), Terminal: terminal,
+		Width:  size(func(w, _ int) int { return w }),
+		Height: size(func(_, h int) int { return h }),
+		Color:  terminal && a.env["NO_COLOR"] == "", Verbose: c.verbose, Quiet: c.quiet,
+	})
+}
+
+// lockState takes the state folder.
+func (w *workspace) lockState(ctx context.Context) error {
+	return w.privileges.Lock(ctx, func() {
+		state, _ := w.privileges.Dirs()
+		w.rep.Note("another build uses %s; waiting for its end", state)
+	})
+}
+
+// mergeOffline joins the errors about what is missing offline, or returns nil if
+// there is another error.
+func mergeOffline(errs []error) error {
+	var all *fetch.OfflineError
+	for _, err := range errs {
+		var one *fetch.OfflineError
+		switch {
+		case err == nil:
+		case !errors.As(err, &one):
+			return nil
+		case all == nil:
+			all = one
+		default:
+			all = &fetch.OfflineError{Dir: all.Dir, Missing: append(all.Missing, one.Missing...)}
+		}
+	}
+	if all == nil {
+		return nil
+	}
+	return all
+}
+
+func isDiskFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
+// readAllBounded reads an open file of at most limit bytes.
+func readAllBounded(f *os.File, name string, limit int64) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(data)) > limit {
+		err = usageErrorf("name the right file", "%s has more than %d bytes", name, limit)
+	}
+	return data, err
+}
+
+// folderError says that a folder, the "state" or the "cache", cannot be used.
+func folderError(what, dir string, err error) error {
+	return &codedError{exitOutput, fmt.Sprintf("%s folder %s: %v", what, dir, err), []string{
+		fmt.Sprintf("name another folder, with room and that you may write to: --%s-dir DIR", what),
+	}}
+}
+
+// openNamed opens a file that somebody names, without waiting for the writer of a
+// pipe that has none.
+func openNamed(name string) (*os.File, error) {
+	return os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+}
+
+// removeFolders removes emptied state and cache folders, but never what is not
+// ours.
+func removeFolders(state, cache string) error {
+	for _, name := range []string{"root/nix", "root/mnt", "root", "emulator", "ids.json", "lock", ""} {
+		path := filepath.Join(state, name)
+		remove := os.Remove
+		if name == "emulator" {
+			remove = os.RemoveAll
+		}
+		if err := remove(path); err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, syscall.ENOTEMPTY) {
+			return err
+		}
+	}
+	if err := os.Remove(cache); err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, syscall.ENOTEMPTY) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,48 @@
+// Package hostinfo asks the kernel for what a forecast and a diagnosis need: its
+// release, memory and free disk space.
+package hostinfo
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// Memory returns the host's memory and how much of it programs can still get, in
+// bytes.
+func Memory() (total, available int64, err error) {
+	f, err := os.Open("/proc/meminfo")
+	if err != nil {
+		return 0, 0, err
+	}
+	defer f.Close()
+	return parseMeminfo(f)
+}
+
+// parseMeminfo reads /proc/meminfo (proc_meminfo(5)), whose numbers are in KiB.
+func parseMeminfo(r io.Reader) (total, available int64, err error) {
+	scan := bufio.NewScanner(io.LimitReader(r, 64<<10))
+	for scan.Scan() {
+		fields := strings.Fields(scan.Text())
+		if len(fields) < 2 {
+			continue
+		}
+		n, err := strconv.ParseInt(fields[1], 10, 64)
+		if err != nil {
+			continue
+		}
+		switch fields[0] {
+		case "MemTotal:":
+			total = n << 10
+		case "MemAvailable:":
+			available = n << 10
+		}
+	}
+	if total == 0 || available == 0 {
+		return 0, 0, errors.New("/proc/meminfo does not tell the memory")
+	}
+	return total, available, nil
+}

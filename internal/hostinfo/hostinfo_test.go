@@ -1,0 +1,33 @@
+package hostinfo
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestParseMeminfo(t *testing.T) {
+	total, available, err := parseMeminfo(strings.NewReader("MemTotal:       24668920 kB\nMemFree:        20000000 kB\nMemAvailable:   23000000 kB\nHugePages_Total:       0\n"))
+	if err != nil || total != 24668920<<10 || available != 23000000<<10 {
+		t.Errorf("parseMeminfo = %d, %d, %v", total, available, err)
+	}
+	for _, text := range []string{"", "MemTotal: x kB\n", "MemTotal: 5 kB\n"} {
+		if _, _, err := parseMeminfo(strings.NewReader(text)); err == nil {
+			t.Errorf("parseMeminfo(%q) succeeded", text)
+		}
+	}
+}
+
+func TestThisHost(t *testing.T) {
+	if total, available, err := Memory(); err != nil || available > total {
+		t.Errorf("Memory = %d, %d, %v", total, available, err)
+	}
+	if bytes, _, err := DiskFree(t.TempDir()); err != nil || bytes < 0 {
+		t.Errorf("DiskFree = %d, %v", bytes, err)
+	}
+	if _, _, err := DiskFree("/nonexistent"); err == nil {
+		t.Error("DiskFree of a missing folder succeeded")
+	}
+	if KernelRelease() == "" {
+		t.Error("KernelRelease is empty")
+	}
+}

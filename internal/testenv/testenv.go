@@ -1,0 +1,199 @@
+// Package testenv is what tests share: deciding what may be skipped, comparing the
+// host with what it was, and building the program.
+package testenv
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// RequireAll reports whether a test that cannot run is to fail, as in CI.
+func RequireAll() bool { return os.Getenv("NIXSD_TEST_REQUIRE") == "all" }
+
+// Need skips the test, or fails it where everything is required, if err says that
+// this machine cannot run it. what names the thing that is missing.
+func Need(t testing.TB, what string, err error) {
+	t.Helper()
+	if err == nil {
+		return
+	}
+	if RequireAll() {
+		t.Fatalf("%s is required (NIXSD_TEST_REQUIRE=all): %v", what, err)
+	}
+	t.Skipf("no %s: %v", what, err)
+}
+
+// NeedRoot skips a test that only root can run.
+func NeedRoot(t testing.TB) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		Need(t, "root", fmt.Errorf("running as uid %d", os.Geteuid()))
+	}
+}
+
+// NeedProgram returns the path of a program in PATH or in the folders for root.
+func NeedProgram(t testing.TB, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	for _, dir := range []string{"/usr/sbin", "/sbin"} {
+		if err != nil {
+			path, err = exec.LookPath(filepath.Join(dir, name))
+		}
+	}
+	Need(t, name, err)
+	return path
+}
+
+// binary is built once a test process.
+var binary = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "nixsd-test-*")
+	if err != nil {
+		return "", err
+	}
+	if err := os.Chmod(dir, 0o755); err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "nixsd-native")
+	cmd := exec.Command("go", "build", "-o", path, "nixsd-native/cmd/nixsd-native")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %v\n%s", err, out)
+	}
+	return path, nil
+})
+
+// Binary returns the path of the program, built statically from this tree. Every
+// user may run it. RemoveBinary removes it.
+func Binary(t testing.TB) string {
+	t.Helper()
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// RemoveBinary removes what Binary made; for the end of a TestMain.
+func RemoveBinary() {
+	if path, err := binary(); err == nil {
+		os.RemoveAll(filepath.Dir(path))
+	}
+}
+
+// A Snapshot is the state of the host that a build must leave as it found it.
+type Snapshot struct {
+	Handlers  []string // binfmt_misc entries with their texts
+	Mounts    []string // lines of /proc/self/mountinfo without the ids that change
+	Processes []string // of this program: pid and command line
+	Temp      []string // names in the folder for temporary files
+}
+
+// TakeSnapshot looks at the host. Processes are those whose executable is program.
+func TakeSnapshot(t testing.TB, program string) Snapshot {
+	t.Helper()
+	s, err := Look()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Processes, s.Temp = processes(program), names(os.TempDir())
+	return s
+}
+
+// Look is TakeSnapshot without processes and temporary files.
+func Look() (Snapshot, error) {
+	m, err := mounts()
+	return Snapshot{Handlers: handlers(), Mounts: m}, err
+}
+
+// MustEqual fails the test if the host differs from what it was. Processes that are
+// about to end get a moment.
+func (s Snapshot) MustEqual(t testing.TB, program string) {
+	t.Helper()
+	var now Snapshot
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		now = TakeSnapshot(t, program)
+		if slices.Equal(now.Processes, s.Processes) || time.Now().After(deadline) {
+			break
+		}
+	}
+	for _, part := range []struct {
+		name      string
+		was, find []string
+	}{
+		{"binfmt_misc handlers", s.Handlers, now.Handlers},
+		{"mounts", s.Mounts, now.Mounts},
+		{"processes", s.Processes, now.Processes},
+		{"temporary files", s.Temp, now.Temp},
+	} {
+		if !slices.Equal(part.was, part.find) {
+			t.Errorf("%s are not as they were\n was: %q\n now: %q", part.name, part.was, part.find)
+		}
+	}
+}
+
+func handlers() []string {
+	var all []string
+	for _, name := range names("/proc/sys/fs/binfmt_misc") {
+		text, err := os.ReadFile(filepath.Join("/proc/sys/fs/binfmt_misc", name))
+		if err == nil || name == "register" {
+			all = append(all, name+": "+string(text))
+		}
+	}
+	return all
+}
+
+// mounts leaves out the numbers of mounts and of their parents, which a remount may
+// change.
+func mounts() ([]string, error) {
+	data, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return nil, err
+	}
+	var all []string
+	for line := range strings.Lines(string(data)) {
+		if fields := strings.Fields(line); len(fields) > 2 {
+			all = append(all, strings.Join(fields[2:], " "))
+		}
+	}
+	slices.Sort(all)
+	return all, nil
+}
+
+// processes lists those whose executable is program, or a copy of it in memory.
+func processes(program string) []string {
+	var all []string
+	for _, name := range names("/proc") {
+		pid, err := strconv.Atoi(name)
+		if err != nil {
+			continue
+		}
+		exe, _ := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
+		exe = strings.TrimSuffix(exe, " (deleted)")
+		line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		if exe == program || exe == "/memfd:nixsd-native" || bytes.HasPrefix(line, []byte("nixsd-native-")) {
+			all = append(all, fmt.Sprintf("%d %s", pid, bytes.ReplaceAll(line, []byte{0}, []byte(" "))))
+		}
+	}
+	return all
+}
+
+func names(dir string) []string {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil
+	}
+	var all []string
+	for _, e := range entries {
+		all = append(all, e.Name())
+	}
+	return all
+}

@@ -1,0 +1,218 @@
+// Package untar unpacks foreign tar archives into a folder that nothing in them
+// can leave.
+package untar
+
+import (
+	"archive/tar"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+	"time"
+)
+
+// Options bound and shape what is unpacked. The zero value of a bound means the
+// default beside it.
+type Options struct {
+	MaxEntries int   // 1,000,000: nixpkgs has some 100,000
+	MaxBytes   int64 // 16 GiB, all files together
+	MaxFile    int64 // 4 GiB
+
+	// ReadOnly takes the write bits off and sets all times to 1 s after the
+	// epoch, as the Nix store wants it.
+	ReadOnly bool
+	// Progress, if not nil, is told the bytes of content written so far.
+	Progress func(done int64)
+}
+
+// Extract unpacks the archive r into root, which should be empty. It takes
+// folders, regular files, symbolic links, which it never follows, and hard links
+// to files of the archive. Anything else, a name that is not local to root, a name
+// that occurs twice and a path through a link are a *FormatError. Times, owners and
+// permissions but the executable bit are not kept.
+func Extract(ctx context.Context, r io.Reader, root *os.Root, o Options) error {
+	x := &extractor{ctx: ctx, root: root, o: o.withDefaults(), kinds: map[string]byte{".": tar.TypeDir}}
+	tr := tar.NewReader(r)
+	for {
+		h, err := tr.Next()
+		if err == io.EOF {
+			return x.finish()
+		}
+		if err != nil {
+			return x.readError(err)
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := x.entry(h, tr); err != nil {
+			return err
+		}
+	}
+}
+
+func (o Options) withDefaults() Options {
+	if o.MaxEntries == 0 {
+		o.MaxEntries = 1_000_000
+	}
+	if o.MaxBytes == 0 {
+		o.MaxBytes = 16 << 30
+	}
+	if o.MaxFile == 0 {
+		o.MaxFile = 4 << 30
+	}
+	return o
+}
+
+type extractor struct {
+	ctx   context.Context
+	root  *os.Root
+	o     Options
+	kinds map[string]byte // tar type of every path made
+	dirs  []string
+	bytes int64
+}
+
+func (x *extractor) entry(h *tar.Header, content io.Reader) error {
+	if h.Typeflag == tar.TypeXGlobalHeader { // git archive's commit id
+		return nil
+	}
+	name := path.Clean(h.Name)
+	if !fs.ValidPath(name) || strings.ContainsRune(h.Name, 0) {
+		return &FormatError{h.Name, "leads out of the archive"}
+	}
+	if name == "." && h.Typeflag == tar.TypeDir {
+		return nil
+	}
+	if len(x.kinds) > x.o.MaxEntries {
+		return &FormatError{name, fmt.Sprintf("is one of more than %d entries", x.o.MaxEntries)}
+	}
+	if err := x.parents(path.Dir(name)); err != nil {
+		return err
+	}
+	if kind, exists := x.kinds[name]; exists && !(kind == tar.TypeDir && h.Typeflag == tar.TypeDir) {
+		return &FormatError{name, "occurs twice"}
+	}
+	switch h.Typeflag {
+	case tar.TypeDir:
+		return x.dir(name)
+	case tar.TypeReg:
+		return x.file(name, h, content)
+	case tar.TypeSymlink:
+		x.kinds[name] = tar.TypeSymlink
+		return x.root.Symlink(h.Linkname, name)
+	case tar.TypeLink:
+		return x.hardLink(name, h.Linkname)
+	}
+	return &FormatError{name, fmt.Sprintf("is of type %q: no file, folder or link", h.Typeflag)}
+}
+
+// parents makes the folders of a path that the archive did not list.
+func (x *extractor) parents(dir string) error {
+	kind, exists := x.kinds[dir]
+	switch {
+	case kind == tar.TypeDir:
+		return nil
+	case exists:
+		return &FormatError{dir, "is no folder, yet something is to be in it"}
+	}
+	if err := x.parents(path.Dir(dir)); err != nil {
+		return err
+	}
+	return x.dir(dir)
+}
+
+func (x *extractor) dir(name string) error {
+	if x.kinds[name] == tar.TypeDir {
+		return nil
+	}
+	x.kinds[name] = tar.TypeDir
+	x.dirs = append(x.dirs, name)
+	return x.root.Mkdir(name, 0o755)
+}
+
+func (x *extractor) file(name string, h *tar.Header, content io.Reader) error {
+	if h.Size > x.o.MaxFile {
+		return &FormatError{name, fmt.Sprintf("has %d bytes, more than %d", h.Size, x.o.MaxFile)}
+	}
+	if x.bytes += h.Size; x.bytes > x.o.MaxBytes {
+		return &FormatError{name, fmt.Sprintf("brings the whole to more than %d bytes", x.o.MaxBytes)}
+	}
+	x.kinds[name] = tar.TypeReg
+	f, err := x.root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(f, content); err != nil {
+		f.Close()
+		return x.readError(err)
+	}
+	if err := f.Chmod(x.mode(h)); err != nil {
+		f.Close()
+		return err
+	}
+	if x.o.Progress != nil {
+		x.o.Progress(x.bytes)
+	}
+	return errors.Join(f.Close(), x.setTime(name))
+}
+
+func (x *extractor) mode(h *tar.Header) os.FileMode {
+	mode := os.FileMode(0o644)
+	if h.Mode&0o100 != 0 {
+		mode = 0o755
+	}
+	if x.o.ReadOnly {
+		mode &^= 0o222
+	}
+	return mode
+}
+
+func (x *extractor) hardLink(name, target string) error {
+	target = path.Clean(target)
+	if x.kinds[target] != tar.TypeReg {
+		return &FormatError{name, fmt.Sprintf("is a hard link to %q, which is no file of the archive", target)}
+	}
+	x.kinds[name] = tar.TypeReg
+	return x.root.Link(target, name)
+}
+
+// finish gives the folders their final state, the innermost first.
+func (x *extractor) finish() error {
+	if len(x.kinds) == 1 {
+		return &FormatError{"the archive", "is empty"}
+	}
+	for i := len(x.dirs) - 1; i >= 0 && x.o.ReadOnly; i-- {
+		if err := x.root.Chmod(x.dirs[i], 0o555); err != nil {
+			return err
+		}
+		if err := x.setTime(x.dirs[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (x *extractor) setTime(name string) error {
+	if !x.o.ReadOnly {
+		return nil
+	}
+	epoch := time.Unix(1, 0)
+	return x.root.Chtimes(name, epoch, epoch)
+}
+
+// readError tells a damaged archive from a failure to write.
+func (x *extractor) readError(err error) error {
+	if pe := (*fs.PathError)(nil); errors.As(err, &pe) || x.ctx.Err() != nil {
+		return err
+	}
+	return &FormatError{"the archive", "is damaged: " + err.Error()}
+}
+
+// A FormatError says that an archive is damaged or holds what it must not.
+type FormatError struct{ Name, Reason string }
+
+func (e *FormatError) Error() string { return fmt.Sprintf("unpack: %q %s", e.Name, e.Reason) }

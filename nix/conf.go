@@ -1,0 +1,109 @@
+package nix
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// BuildUsers is the group of the build users; its members are made by Accounts.
+const BuildUsers = "nixbld"
+
+// A Conf is what a nix.conf says. The zero value builds x86_64 or native
+// derivations in Nix's sandbox with one build user id.
+type Conf struct {
+	// ManyUsers is set where there are ids for build users. Without, builders have
+	// the id of the store's owner, kept apart by Nix's sandbox alone.
+	ManyUsers bool
+	// NoSandbox turns Nix's own sandbox off.
+	NoSandbox bool
+	// ExtraPlatforms are systems that emulation lets this host build for.
+	ExtraPlatforms []string
+	// Shell is what builders find as /bin/sh; empty means Nix's own default.
+	Shell string
+
+	Substituters, TrustedKeys []string
+	// Cores and Jobs are as Nix's cores and max-jobs; 0 means all.
+	Cores, Jobs int
+	// Options are further settings, name to value, which win.
+	Options map[string]string
+}
+
+// Text returns the nix.conf. A value with a line break is an error: it could smuggle
+// in a setting.
+func (c Conf) Text() (string, error) {
+	group, dropGroups := "", "false"
+	if c.ManyUsers {
+		group, dropGroups = BuildUsers, "true"
+	}
+	jobs := "auto"
+	if c.Jobs > 0 {
+		jobs = fmt.Sprint(c.Jobs)
+	}
+	settings := map[string]string{
+		"build-users-group":                 group,
+		"require-drop-supplementary-groups": dropGroups,
+		"sandbox":                           fmt.Sprint(!c.NoSandbox),
+		"sandbox-fallback":                  "false", // an unsandboxed build must not pass unnoticed
+		"filter-syscalls":                   "true",  // Nix itself runs natively
+		"build-dir":                         "/nix/var/nix/builds",
+		"extra-platforms":                   strings.Join(c.ExtraPlatforms, " "),
+		"substituters":                      strings.Join(c.Substituters, " "),
+		"trusted-public-keys":               strings.Join(c.TrustedKeys, " "),
+		"cores":                             fmt.Sprint(c.Cores),
+		"max-jobs":                          jobs,
+		"experimental-features":             "nix-command flakes",
+	}
+	if c.Shell != "" {
+		settings["sandbox-paths"] = "/bin/sh=" + c.Shell
+	}
+	for name, value := range c.Options {
+		settings[name] = value
+	}
+	return format(settings)
+}
+
+func format(settings map[string]string) (string, error) {
+	names := make([]string, 0, len(settings))
+	for name := range settings {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	var b strings.Builder
+	for _, name := range names {
+		value := settings[name]
+		if name == "" || strings.ContainsAny(name, " \t\n\r=#") || strings.ContainsAny(value, "\n\r\x00") {
+			return "", fmt.Errorf("setting %q = %q does not fit on a line of nix.conf", name, value)
+		}
+		fmt.Fprintf(&b, "%s = %s\n", name, value)
+	}
+	return b.String(), nil
+}
+
+// Build users as upstream's installer makes them: 32 from uid 30001 on, in group
+// 30000.
+const (
+	buildUsers   = 32
+	firstUserID  = 30001
+	buildGroupID = 30000
+)
+
+// Accounts returns /etc/passwd and /etc/group of a root with or without build
+// users.
+func Accounts(manyUsers bool) (passwd, group string) {
+	var p, g strings.Builder
+	p.WriteString("root:x:0:0:root:/root:/bin/sh\n")
+	g.WriteString("root:x:0:\n")
+	if manyUsers {
+		var members []string
+		for i := range buildUsers {
+			name := fmt.Sprintf("%s%d", BuildUsers, i+1)
+			members = append(members, name)
+			fmt.Fprintf(&p, "%s:x:%d:%d:Nix build user %d:/var/empty:/bin/false\n", name, firstUserID+i, buildGroupID, i+1)
+		}
+		fmt.Fprintf(&g, "%s:x:%d:%s\n", BuildUsers, buildGroupID, strings.Join(members, ","))
+	}
+	p.WriteString("nobody:x:65534:65534:nobody:/var/empty:/bin/false\n")
+	g.WriteString("nogroup:x:65534:\n")
+	return p.String(), g.String()
+}

@@ -1,0 +1,91 @@
+package nix
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"time"
+
+	"nixsd-native/internal/decompress"
+	"nixsd-native/internal/untar"
+)
+
+// InsideArg0 is the argv[0] of a command that InsideMain runs.
+const InsideArg0 = "nixsd-native-inside"
+
+// Steps that run inside the sandbox. The argument of the first two is the sha256 of
+// the tarball, which is standard input.
+const (
+	StepInstall = "install"
+	StepChannel = "channel"
+	StepWipe    = "wipe" // empties /nix
+)
+
+// An InsideMessage is a line of JSON that a step prints on standard output.
+type InsideMessage struct {
+	Done  int64  // bytes unpacked, or removed, so far
+	Error string // why the step failed; the last message
+	Bad   bool   // the tarball's fault
+}
+
+// InsideMain runs a step inside the sandbox, as args say, and returns the exit
+// status. Nix's programs get env.
+func InsideMain(ctx context.Context, args, env []string, stdin *os.File, stdout io.Writer) int {
+	out := json.NewEncoder(stdout)
+	if err := runStep(ctx, args, env, stdin, out); err != nil {
+		out.Encode(InsideMessage{Error: err.Error(), Bad: isTarballsFault(err)})
+		return 1
+	}
+	return 0
+}
+
+func runStep(ctx context.Context, args, env []string, stdin *os.File, out *json.Encoder) error {
+	if len(args) == 1 && args[0] == StepWipe {
+		freed, err := Wipe(ctx, "/nix")
+		out.Encode(InsideMessage{Done: freed})
+		return err
+	}
+	if len(args) != 2 {
+		return fmt.Errorf("a step and a hash are needed, not %q", args)
+	}
+	info, err := stdin.Stat()
+	if err != nil {
+		return err
+	}
+	last := time.Now()
+	store := Store{Dir: "/nix", LoadDB: loadDB(env), Sync: syncFS, Progress: func(done int64) {
+		if time.Since(last) > 100*time.Millisecond {
+			last = time.Now()
+			out.Encode(InsideMessage{Done: done})
+		}
+	}}
+	switch args[0] {
+	case StepInstall:
+		return store.Install(ctx, stdin, info.Size(), args[1])
+	case StepChannel:
+		return store.InstallChannel(ctx, stdin, info.Size(), args[1])
+	}
+	return fmt.Errorf("no step %q", args[0])
+}
+
+// loadDB registers store paths with the Nix that was just unpacked.
+func loadDB(env []string) func(context.Context, string, io.Reader) error {
+	return func(ctx context.Context, nixStore string, reginfo io.Reader) error {
+		cmd := exec.CommandContext(ctx, nixStore, "--load-db")
+		cmd.Env, cmd.Stdin = env, reginfo
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("nix-store --load-db: %v: %.2000s", err, clean(string(out)))
+		}
+		return nil
+	}
+}
+
+// isTarballsFault tells a bad tarball from trouble of the machine.
+func isTarballsFault(err error) bool {
+	tarball, format, compression := (*TarballError)(nil), (*untar.FormatError)(nil), (*decompress.FormatError)(nil)
+	return errors.As(err, &tarball) || errors.As(err, &format) || errors.As(err, &compression)
+}

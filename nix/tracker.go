@@ -1,0 +1,193 @@
+package nix
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// ReadLog reads Nix's standard error to its end and calls visit for every event.
+// Lines longer than MaxLine are cut.
+func ReadLog(r io.Reader, visit func(Event)) error {
+	br := bufio.NewReaderSize(r, 64<<10)
+	for {
+		line, err := readLine(br)
+		if len(line) > 0 {
+			if e, ok := ParseEvent(line); ok {
+				visit(e)
+			}
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func readLine(br *bufio.Reader) ([]byte, error) {
+	var line []byte
+	for {
+		part, err := br.ReadSlice('\n')
+		if len(line)+len(part) <= MaxLine {
+			line = append(line, part...)
+		}
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			return bytes.TrimRight(line, "\r\n"), err
+		}
+	}
+}
+
+// A Status is where Nix is.
+type Status struct {
+	Running                []string // names of derivations, oldest first
+	Done, Expected, Failed int64    // derivations
+	Fetched, Fetch         int64    // bytes
+}
+
+// tailLines is how many lines of each running builder are kept for the case that it
+// fails; Nix itself shows 25.
+const tailLines = 25
+
+// A Tracker follows the events of one run of Nix. Its zero value is ready.
+type Tracker struct {
+	builds map[uint64]*builder // running, by activity
+	order  []uint64
+	totals map[uint64]Event // latest progress, by activity
+	types  map[uint64]ActivityType
+	ended  map[string][]string // last lines of finished builders, by derivation
+	errors []string
+}
+
+type builder struct {
+	name string
+	drv  string
+	tail []string
+}
+
+// Apply takes an event in and returns the name of the derivation that it belongs to,
+// or "".
+func (t *Tracker) Apply(e Event) (derivation string) {
+	if t.builds == nil {
+		t.builds, t.totals = map[uint64]*builder{}, map[uint64]Event{}
+		t.types, t.ended = map[uint64]ActivityType{}, map[string][]string{}
+	}
+	switch e.Kind {
+	case Start:
+		t.types[e.ID] = e.Type
+		if e.Type == BuildOne {
+			t.builds[e.ID] = &builder{name: DerivationName(e.Path), drv: e.Path}
+			t.order = append(t.order, e.ID)
+			return t.builds[e.ID].name
+		}
+	case Stop:
+		return t.stop(e.ID)
+	case LogLine:
+		if b := t.builds[e.ID]; b != nil {
+			b.tail = append(b.tail[max(0, len(b.tail)-tailLines+1):], e.Text)
+			return b.name
+		}
+	case Progress:
+		t.totals[e.ID] = e
+	case Message:
+		if e.Level == LevelError {
+			t.errors = append(t.errors, e.Text)
+		}
+	}
+	return ""
+}
+
+func (t *Tracker) stop(id uint64) (derivation string) {
+	if b := t.builds[id]; b != nil {
+		derivation = b.name
+		t.ended[b.drv] = b.tail
+		delete(t.builds, id)
+		t.order = slices.DeleteFunc(t.order, func(o uint64) bool { return o == id })
+	}
+	return derivation
+}
+
+// Status returns where Nix is.
+func (t *Tracker) Status() Status {
+	var s Status
+	for _, id := range t.order {
+		s.Running = append(s.Running, t.builds[id].name)
+	}
+	for id, p := range t.totals {
+		switch t.types[id] {
+		case Builds:
+			s.Done, s.Expected, s.Failed = p.Done, p.Expected, p.Failed
+		case FileTransfer:
+			s.Fetched += p.Done
+			s.Fetch += p.Expected
+		}
+	}
+	return s
+}
+
+// DerivationName cuts a derivation's store path to what people call it.
+func DerivationName(drv string) string {
+	name := strings.TrimSuffix(path.Base(drv), ".drv")
+	if len(name) > 33 && name[32] == '-' {
+		name = name[33:]
+	}
+	return name
+}
+
+var (
+	// With a trace, the error itself is the last of several lines that begin so.
+	errorLine    = regexp.MustCompile(`(?m)^\s*error: (.+)$`)
+	failedDrv    = regexp.MustCompile(`builder for '(/nix/store/[^']*\.drv)'|Cannot build '(/nix/store/[^']*\.drv)'`)
+	sourceOfText = regexp.MustCompile(`at (/[^\s:]+:\d+:\d+):`)
+)
+
+// Failure makes an error of what Nix said, for a run that ended with status.
+func (t *Tracker) Failure(status int) *BuildError {
+	e := &BuildError{Status: status, Output: strings.Join(t.errors, "\n")}
+	if len(t.errors) == 0 {
+		e.Summary = fmt.Sprintf("nix ended with status %d and said no more", status)
+		return e
+	}
+	if m := failedDrv.FindStringSubmatch(e.Output); m != nil {
+		e.Derivation = m[1] + m[2]
+		e.Log = t.ended[e.Derivation]
+	}
+	first := t.errors[0]
+	e.Summary = strings.SplitN(first, "\n", 2)[0]
+	if all := errorLine.FindAllStringSubmatchIndex(first, -1); all != nil {
+		last := all[len(all)-1]
+		e.Summary, first = first[last[2]:last[3]], first[last[1]:]
+	}
+	e.Summary = strings.TrimRight(e.Summary, ";:")
+	if m := sourceOfText.FindStringSubmatch(first); m != nil {
+		e.Place = m[1]
+	}
+	return e
+}
+
+// A BuildError says that Nix could not evaluate or build what it was given.
+type BuildError struct {
+	Status     int
+	Summary    string   // one line, Nix's own words
+	Place      string   // file:line:column inside the sandbox that Nix named, or ""
+	Derivation string   // store path of what failed to build, or ""
+	Log        []string // the last lines that its builder printed
+	Output     string   // all that Nix said of errors
+}
+
+func (e *BuildError) Error() string {
+	switch {
+	case e.Place != "":
+		return e.Summary + " at " + e.Place
+	case e.Derivation != "":
+		return "the build of " + DerivationName(e.Derivation) + " failed: " + e.Summary
+	}
+	return e.Summary
+}

@@ -1,0 +1,92 @@
+package sandbox
+
+import (
+	"strings"
+	"syscall"
+	"testing"
+	"testing/fstest"
+)
+
+func TestDiagnose(t *testing.T) {
+	none := Facts{MaxUserNamespaces: 1000, UnprivilegedClone: -1, AppArmorRestricts: -1, Program: "/opt/nixsd-native"}
+	with := func(change func(*Facts)) Facts {
+		f := none
+		change(&f)
+		return f
+	}
+	tests := []struct {
+		name  string
+		op    string
+		errno syscall.Errno
+		facts Facts
+		cause string
+		hint  string
+	}{
+		{"switched off", "clone", syscall.ENOSPC, with(func(f *Facts) { f.MaxUserNamespaces = 0 }), "max_user_namespaces is 0", "sysctl -w user.max_user_namespaces"},
+		{"switched off, root", "clone", syscall.ENOSPC, with(func(f *Facts) { f.MaxUserNamespaces, f.Root = 0, true }), "max_user_namespaces is 0", "sysctl"},
+		{"too many", "clone", syscall.ENOSPC, none, "too many", "sysctl"},
+		{"no kernel support", "clone", syscall.EINVAL, none, "has no user namespaces", "CONFIG_USER_NS"},
+		{"debian", "clone", syscall.EPERM, with(func(f *Facts) { f.UnprivilegedClone = 0 }), "unprivileged_userns_clone is 0", "with sudo"},
+		{"debian, root", "clone", syscall.EPERM, with(func(f *Facts) { f.UnprivilegedClone, f.Root = 0, true }), "chroot", "leave the chroot"},
+		{"ubuntu at clone", "clone", syscall.EACCES, with(func(f *Facts) { f.AppArmorRestricts = 1 }), "AppArmor", "with sudo"},
+		{"ubuntu at mount", "mount tmpfs", syscall.EACCES, with(func(f *Facts) { f.AppArmorRestricts = 1 }), "AppArmor", "with sudo"},
+		{"container", "clone", syscall.EPERM, with(func(f *Facts) { f.Container = "docker" }), "docker container", "--privileged"},
+		{"container's proc", "mount proc", syscall.EPERM, with(func(f *Facts) { f.Container = "podman" }), "podman container", "--privileged"},
+		{"masked proc", "mount proc", syscall.EPERM, none, "/proc is partly hidden", "findmnt"},
+		{"newuidmap", "newuidmap", 0, none, "newuidmap", "/etc/subuid"},
+		{"initramfs", "pivot_root", syscall.EINVAL, none, "initial RAM", "root file system of its own"},
+		{"unknown", "mount tmpfs", syscall.ENOMEM, none, "could not be set up", ""},
+	}
+	for _, test := range tests {
+		e := Diagnose(test.op, test.errno, "detail", test.facts)
+		hints := strings.Join(e.Hints(), "\n")
+		if !strings.Contains(e.Error(), test.cause) || !strings.Contains(e.Error(), "detail") || !strings.Contains(hints, test.hint) {
+			t.Errorf("%s: Diagnose = %v\nhints %q; want …%s… and …%s…", test.name, e, hints, test.cause, test.hint)
+		}
+	}
+	e := Diagnose("clone", syscall.EACCES, "", with(func(f *Facts) { f.AppArmorRestricts = 1 }))
+	if hints := strings.Join(e.Hints(), "\n"); !strings.Contains(hints, "profile nixsd-native /opt/nixsd-native ") {
+		t.Errorf("hints %q do not hold the profile for the program's path", hints)
+	}
+}
+
+func TestReadFacts(t *testing.T) {
+	file := func(s string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(s)} }
+	got := ReadFacts(fstest.MapFS{
+		"proc/sys/user/max_user_namespaces":                     file("96365\n"),
+		"proc/sys/kernel/apparmor_restrict_unprivileged_userns": file("1\n"),
+		"proc/sys/kernel/unprivileged_userns_clone":             file("garbage"),
+		"run/.containerenv":                                     file(""),
+	}, false, "/x")
+	want := Facts{Program: "/x", MaxUserNamespaces: 96365, UnprivilegedClone: -1, AppArmorRestricts: 1, Container: "podman"}
+	if got != want {
+		t.Errorf("ReadFacts = %+v; want %+v", got, want)
+	}
+	if got := ReadFacts(fstest.MapFS{"run/systemd/container": file("lxc\n")}, true, ""); got.Container != "lxc" || got.MaxUserNamespaces != -1 {
+		t.Errorf("ReadFacts = %+v; want lxc and -1", got)
+	}
+}
+
+// Each message is one that Nix printed when the cause was real; the second of those
+// without emulation is worded after the sources of Nix 2.36.
+func TestExplainNix(t *testing.T) {
+	tests := map[string]string{
+		"error: a 'aarch64-linux' with features {} is required to build '/nix/store/x.drv', but I am a 'x86_64-linux' with features {}":                             "no emulation",
+		"error: Cannot build '/nix/store/x.drv'.\n       Reason: platform mismatch\n       Required system: 'aarch64-linux'\n       Current system: 'x86_64-linux'": "no emulation",
+		"error: cloning builder process: user namespaces are not enabled":                                                                                           "chroot",
+		"error: this system does not support the kernel namespaces that are required for sandboxing; use '--no-sandbox' to disable":                                 "/proc is partly hidden",
+		"error: setgroups failed: Operation not permitted":                                                                                                          "single user id",
+		"error: changing ownership of path '/nix/store': Invalid argument":                                                                                          "build users",
+		"error: opening pseudoterminal master: No such file or directory":                                                                                           "/dev/ptmx",
+		"error: unable to load seccomp BPF program: Invalid argument":                                                                                               "system-call filter",
+	}
+	for message, cause := range tests {
+		e, ok := ExplainNix(message)
+		if !ok || !strings.Contains(e.Error(), cause) || len(e.Hints()) == 0 {
+			t.Errorf("ExplainNix(%q) = %v, %v; want …%s… with hints", message, e, ok, cause)
+		}
+	}
+	if e, ok := ExplainNix("error: builder for '/nix/store/x.drv' failed with exit code 1"); ok {
+		t.Errorf("ExplainNix claimed to know an ordinary failure: %v", e)
+	}
+}

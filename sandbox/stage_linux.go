@@ -1,0 +1,282 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// HoldArg0 is the argv[0] under which this program is HoldMain.
+const HoldArg0 = "nixsd-native-hold"
+
+// HoldMain keeps the process, and so its user namespace, until its standard input
+// is closed.
+func HoldMain() int {
+	io.Copy(io.Discard, os.Stdin)
+	return 0
+}
+
+// Unshare gives the calling thread, to which it ties the goroutine, a mount namespace
+// whose changes stay in it; the host's, such as a stick that is unmounted, still come
+// in. The caller executes its program again, so that all threads are in it. What is
+// mounted there is gone with its last process, however that ends, and the host's
+// mount table never shows it.
+func Unshare() error {
+	runtime.LockOSThread()
+	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
+		return os.NewSyscallError("unshare", err)
+	}
+	return mount("none", "/", "", unix.MS_REC|unix.MS_SLAVE, "")
+}
+
+// A Stage prepares, as root in a mount namespace of its own, what an unprivileged
+// sandbox is to see. The sandbox's namespace is a copy, in which the kernel locks
+// the flags of these mounts: what is read-only here cannot be made writable there.
+type Stage struct {
+	dir string
+	// mapped is bindMapped; tests replace it.
+	mapped func(source, target string, owners Owners, users Range) error
+}
+
+// NewStage mounts an empty folder over dir, which exists. Every user can reach what
+// is in it, whatever the folders are that it comes from.
+func NewStage(dir string) (*Stage, error) {
+	return &Stage{dir, bindMapped}, mount("nixsd", dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=0755,size=128m")
+}
+
+// Root makes an empty folder for Spec.Root.
+func (s *Stage) Root() (string, error) { return s.makeDir("root") }
+
+func (s *Stage) makeDir(name string) (string, error) {
+	dir := filepath.Join(s.dir, name)
+	return dir, os.Mkdir(dir, 0o755)
+}
+
+// Bind shows the folder or file m.Source under a name in the stage, with m's
+// restrictions, and returns m with the new source.
+func (s *Stage) Bind(name string, m Mount) (Mount, error) {
+	target := filepath.Join(s.dir, name)
+	if err := makeMountPoint(target, m.IsFile); err != nil {
+		return Mount{}, err
+	}
+	f := noSuid | noDev
+	if !m.Writable {
+		f |= readOnly
+	}
+	if !m.Exec {
+		f |= noExec
+	}
+	// Not recursive: what else is mounted below stays the host's.
+	if err := mount(m.Source, target, "", unix.MS_BIND, ""); err != nil {
+		return Mount{}, err
+	}
+	m.Source = target
+	return m, mount("none", target, "", unix.MS_BIND|unix.MS_REMOUNT|mountFlags(f), "")
+}
+
+func makeMountPoint(target string, isFile bool) error {
+	if isFile {
+		return os.WriteFile(target, nil, 0o644)
+	}
+	return os.Mkdir(target, 0o755)
+}
+
+// BindReadable is Bind for a read-only folder whose files may be readable by their
+// owners alone: owners, as ids of users and groups, become the first ids of users.
+// Where the file system cannot do that, a copy takes the folder's place, which
+// belongs to the first id of users and is bounded by CopyLimit; then copied is true.
+func (s *Stage) BindReadable(name string, m Mount, owners Owners, users Range) (bound Mount, copied bool, err error) {
+	target := filepath.Join(s.dir, name)
+	if err := os.Mkdir(target, 0o700); err != nil {
+		return Mount{}, false, err
+	}
+	if err := s.mapped(m.Source, target, owners, users); err == nil {
+		m.Source, m.Writable, m.Exec = target, false, false
+		return m, false, nil
+	}
+	twin := Mount{Source: target, Target: m.Target}
+	if err := copyTree(m.Source, target, users, bounds{CopyLimit, copyEntryLimit}); err != nil {
+		return Mount{}, false, err
+	}
+	bound, err = s.Bind(name+".bound", twin)
+	return bound, true, err
+}
+
+// Owners are the ids that own what is to be readable.
+type Owners struct{ UIDs, GIDs []int }
+
+// bindMapped makes an idmapped mount (Linux 5.12), see mount_setattr(2).
+func bindMapped(source, target string, owners Owners, users Range) error {
+	ns, err := mappedNamespace(owners, users)
+	if err != nil {
+		return err
+	}
+	defer ns.Close()
+	tree, err := unix.OpenTree(unix.AT_FDCWD, source, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+	if err != nil {
+		return &os.PathError{Op: "open_tree", Path: source, Err: err}
+	}
+	defer unix.Close(tree)
+	attr := &unix.MountAttr{
+		Attr_set:  unix.MOUNT_ATTR_IDMAP | unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC,
+		Userns_fd: uint64(ns.Fd()),
+	}
+	if err := unix.MountSetattr(tree, "", unix.AT_EMPTY_PATH, attr); err != nil {
+		return &os.PathError{Op: "mount_setattr", Path: source, Err: err}
+	}
+	if err := unix.MoveMount(tree, "", unix.AT_FDCWD, target, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
+		return &os.PathError{Op: "move_mount", Path: target, Err: err}
+	}
+	return nil
+}
+
+// mappedNamespace returns a user namespace in which the owners are the first ids
+// of users.
+func mappedNamespace(owners Owners, users Range) (*os.File, error) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer w.Close() // ends the process
+	exe, err := executable()
+	if err != nil {
+		return nil, err
+	}
+	defer exe.Close()
+	cmd := &exec.Cmd{
+		Path: fmt.Sprintf("/proc/self/fd/%d", exe.Fd()), Args: []string{HoldArg0}, Env: []string{}, Stdin: r,
+		SysProcAttr: &syscall.SysProcAttr{
+			Cloneflags:  unix.CLONE_NEWUSER,
+			UidMappings: ownerMap(owners.UIDs, users),
+			GidMappings: ownerMap(owners.GIDs, users),
+			Pdeathsig:   syscall.SIGKILL,
+		},
+	}
+	err = cmd.Start()
+	r.Close()
+	if err != nil {
+		return nil, err
+	}
+	defer cmd.Wait()
+	defer w.Close()
+	return os.Open(fmt.Sprintf("/proc/%d/ns/user", cmd.Process.Pid))
+}
+
+func ownerMap(ids []int, users Range) []syscall.SysProcIDMap {
+	var maps []syscall.SysProcIDMap
+	seen := map[int]bool{}
+	for _, id := range ids {
+		if !seen[id] {
+			maps = append(maps, syscall.SysProcIDMap{ContainerID: id, HostID: int(users.First) + len(maps), Size: 1})
+			seen[id] = true
+		}
+	}
+	return maps
+}
+
+// Bounds of the copy of a configuration.
+const (
+	CopyLimit      = 64 << 20 // bytes
+	copyEntryLimit = 20_000
+)
+
+type bounds struct{ bytes, entries int64 }
+
+// copyTree copies folders, regular files and links for the first of users alone to
+// read. Links are not followed; other kinds of files are left out.
+func copyTree(source, target string, users Range, most bounds) error {
+	from, err := os.OpenRoot(source)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	to, err := os.OpenRoot(target)
+	if err != nil {
+		return err
+	}
+	defer to.Close()
+	c := &copier{from: from, to: to, source: source, owner: int(users.First), left: most}
+	return fs.WalkDir(from.FS(), ".", c.visit)
+}
+
+type copier struct {
+	from, to *os.Root
+	source   string
+	owner    int
+	left     bounds
+}
+
+func (c *copier) visit(name string, d fs.DirEntry, err error) error {
+	if err != nil {
+		return err
+	}
+	if c.left.entries--; c.left.entries < 0 {
+		return &TreeError{c.source}
+	}
+	switch d.Type() {
+	case fs.ModeDir:
+		if err := c.to.Mkdir(name, 0o700); err != nil && name != "." {
+			return err
+		}
+	case fs.ModeSymlink:
+		to, err := c.from.Readlink(name)
+		if err != nil {
+			return err
+		}
+		if err := c.to.Symlink(to, name); err != nil {
+			return err
+		}
+	case 0:
+		if err := c.file(name); err != nil {
+			return err
+		}
+	default:
+		return nil
+	}
+	return c.to.Lchown(name, c.owner, c.owner)
+}
+
+func (c *copier) file(name string) error {
+	in, err := c.from.OpenFile(name, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	info, err := in.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return err
+	}
+	out, err := c.to.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600|info.Mode()&0o100)
+	if err != nil {
+		return err
+	}
+	n, err := io.Copy(out, io.LimitReader(in, c.left.bytes+1))
+	if err = errors.Join(err, out.Close()); err != nil {
+		return err
+	}
+	if c.left.bytes -= n; c.left.bytes < 0 {
+		return &TreeError{c.source}
+	}
+	return nil
+}
+
+// A TreeError says that the folder of a configuration is too large to be copied,
+// which is needed where its file system has no idmapped mounts.
+type TreeError struct{ Dir string }
+
+func (e *TreeError) Error() string {
+	return fmt.Sprintf("the folder of the configuration, %s, has more than %d MiB or %d files", e.Dir, CopyLimit>>20, copyEntryLimit)
+}
+
+// Hints tells what to do.
+func (e *TreeError) Hints() []string {
+	return []string{"put the configuration and what it imports into a folder of its own"}
+}
