@@ -3,7 +3,7 @@
 #   sudo nixsd-native build
 #
 # in its folder. Options are described at https://search.nixos.org/options.
-{ ... }:
+{ pkgs, ... }:
 
 {
   imports = [ <nixpkgs/nixos/modules/installer/sd-card/sd-image-aarch64.nix> ];
@@ -22,6 +22,36 @@
     ];
   };
   security.sudo.wheelNeedsPassword = false;
+
+  # Wi-Fi. What stands here, the password too, can be read by everybody who has the
+  # image or an account on the board.
+  # networking.wireless.enable = true;
+  # networking.wireless.interfaces = [ "wlan0" ];
+  # networking.wireless.networks."my network".psk = "my password";
+
+  # A static address instead of DHCP.
+  # networking.interfaces.eth0.ipv4.addresses = [
+  #   {
+  #     address = "192.168.1.10";
+  #     prefixLength = 24;
+  #   }
+  # ];
+  # networking.defaultGateway = "192.168.1.1";
+  # networking.nameservers = [ "192.168.1.1" ];
+
+  # Boards have no clock: the time comes from the network.
+  # networking.timeServers = [ "pool.ntp.org" ];
+  # time.timeZone = "Europe/Berlin";
+
+  # A service of your own.
+  # systemd.services.hello = {
+  #   wantedBy = [ "multi-user.target" ];
+  #   serviceConfig.ExecStart = "${pkgs.hello}/bin/hello";
+  #   serviceConfig.Type = "oneshot";
+  # };
+
+  # Programs for everybody.
+  # environment.systemPackages = [ pkgs.htop ];
 
   # nixsd-native compresses the finished image if asked to, much faster.
   sdImage.compressImage = false;

@@ -10,12 +10,27 @@
 #   pass, and has pkgs among them.
 # - Of pkgs nothing but callPackage is exchanged, or the image's services would get
 #   the wrong machine's programs.
-{ lib, ... }:
+#
+# All of this rests on sd-image.nix being a function that calls pkgs.callPackage.
+# Where it is not, nothing is exchanged.
+{ lib, modulesPath, ... }:
 
 let
-  file = <nixpkgs/nixos/modules/installer/sd-card/sd-image.nix>;
+  name = "installer/sd-card/sd-image.nix";
+  file = modulesPath + "/${name}";
   original = import file;
-  native = import <nixpkgs> {
+  text = builtins.readFile file;
+  reason =
+    if !builtins.pathExists file then
+      "this nixpkgs has no ${name}"
+    else if !builtins.isFunction original then
+      "${name} of this nixpkgs is no function"
+    else if builtins.replaceStrings [ "pkgs.callPackage" ] [ "" ] text == text then
+      "${name} of this nixpkgs does not use pkgs.callPackage"
+    else
+      null;
+
+  native = import (modulesPath + "/../..") {
     system = "@nativeSystem@";
     config = { };
     overlays = [ ];
@@ -23,7 +38,12 @@ let
   exchanged =
     args: original (args // { pkgs = args.pkgs // { inherit (native) callPackage; }; });
 in
-{
-  disabledModules = [ "installer/sd-card/sd-image.nix" ];
-  imports = [ (lib.setFunctionArgs exchanged (lib.functionArgs original // { pkgs = false; })) ];
-}
+if reason == null then
+  {
+    disabledModules = [ name ];
+    imports = [ (lib.setFunctionArgs exchanged (builtins.functionArgs original // { pkgs = false; })) ];
+  }
+else if @strict@ then
+  throw "@refused@--assembly native does not work: ${reason}"
+else
+  builtins.trace "@mark@${reason}" { }

@@ -1,6 +1,7 @@
 package nix
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 )
@@ -8,13 +9,12 @@ import (
 // DefaultAttr is what a build of NixOS builds.
 const DefaultAttr = "config.system.build.sdImage"
 
-// A Build says what is built. Paths are inside the sandbox.
+// A Build says what is evaluated. Paths are inside the sandbox.
 type Build struct {
-	Nixpkgs       string // folder of a channel
-	Configuration string // file of a NixOS module
-	System        string // "aarch64-linux"
-	Attr          string // empty means DefaultAttr
-	Trace         bool   // show where in the expressions an error arose
+	Nixpkgs    string // folder of a channel, found as <nixpkgs>; empty for a flake
+	Expression string // file of an expression, see Expression and FlakeExpression
+	Attr       string // empty means DefaultAttr
+	Trace      bool   // show where in the expressions an error arose
 }
 
 // ResultLink is the link, and thereby the garbage collector's root, of the last
@@ -24,17 +24,12 @@ const ResultLink = "/nix/var/nix/gcroots/nixsd-result"
 // InstantiateArgs returns the arguments that evaluate b to a derivation, whose path
 // is printed.
 func InstantiateArgs(i Installation, b Build) []string {
-	attr := b.Attr
-	if attr == "" {
-		attr = DefaultAttr
-	}
 	args := []string{
 		i.Program("nix-instantiate"), "--log-format", "internal-json",
-		"--attr", attr,
-		"-I", "nixpkgs=" + b.Nixpkgs,
-		"--arg", "configuration", b.Configuration,
-		"--argstr", "system", b.System,
-		"<nixpkgs/nixos>",
+		"--attr", cmp.Or(b.Attr, DefaultAttr), b.Expression,
+	}
+	if b.Nixpkgs != "" {
+		args = append(args, "-I", "nixpkgs="+b.Nixpkgs)
 	}
 	if b.Trace {
 		args = append(args, "--show-trace")

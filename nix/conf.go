@@ -29,8 +29,16 @@ type Conf struct {
 	Options map[string]string
 }
 
+// Connections and store paths at a time. On the local server of internal/upstream more
+// than these bring nothing, and Nix's own 25 and 16 leave a fast line half empty when
+// paths are small; see internal/bench.
+const (
+	httpConnections  = "64"
+	substitutionJobs = "32"
+)
+
 // Text returns the nix.conf. A value with a line break is an error: it could smuggle
-// in a setting.
+// in a setting. So is one with a "#": Nix takes the rest for a comment.
 func (c Conf) Text() (string, error) {
 	group, dropGroups := "", "false"
 	if c.ManyUsers {
@@ -52,6 +60,12 @@ func (c Conf) Text() (string, error) {
 		"trusted-public-keys":               strings.Join(c.TrustedKeys, " "),
 		"cores":                             fmt.Sprint(c.Cores),
 		"max-jobs":                          jobs,
+		"http-connections":                  httpConnections,
+		"max-substitution-jobs":             substitutionJobs,
+		"connect-timeout":                   "15",   // seconds, as Nix 2.32 and newer have it
+		"stalled-download-timeout":          "60",   // seconds; Nix's own 300 look like a hang
+		"fallback":                          "true", // what a cache fails to deliver is built
+		"require-sigs":                      "true",
 		"experimental-features":             "nix-command flakes",
 	}
 	if c.Shell != "" {
@@ -72,7 +86,7 @@ func format(settings map[string]string) (string, error) {
 	var b strings.Builder
 	for _, name := range names {
 		value := settings[name]
-		if name == "" || strings.ContainsAny(name, " \t\n\r=#") || strings.ContainsAny(value, "\n\r\x00") {
+		if name == "" || strings.ContainsAny(name, " \t\n\r=#") || strings.ContainsAny(value, "#\n\r\x00") {
 			return "", fmt.Errorf("setting %q = %q does not fit on a line of nix.conf", name, value)
 		}
 		fmt.Fprintf(&b, "%s = %s\n", name, value)

@@ -1,23 +1,9 @@
 package nix
 
 import (
-	_ "embed"
 	"fmt"
 	"strings"
 )
-
-//go:embed assembly.nix
-var assembly string
-
-// Assembly returns the module that lets tools of nativeSystem assemble the image.
-func Assembly(nativeSystem string) string {
-	return strings.ReplaceAll(assembly, "@nativeSystem@", nativeSystem)
-}
-
-// Wrapper returns a module that imports others, by absolute path.
-func Wrapper(modules ...string) string {
-	return "{ imports = [ " + strings.Join(modules, " ") + " ]; }\n"
-}
 
 // LoginKeys returns a module that lets the holders of ssh keys log in as root and as
 // every ordinary user of the configuration. Each key is a line as in

@@ -54,6 +54,9 @@ type Event struct {
 	ID    uint64
 	Type  ActivityType
 	Level int
+	// Fatal is set for an error with which Nix itself fails: not for what
+	// expressions trace and builders print, though it have the level of an error.
+	Fatal bool
 	Text  string
 	// Path is the derivation that is built or the store path or URL that is
 	// fetched.
@@ -98,9 +101,10 @@ func (r rawEvent) event() (Event, bool) {
 	switch r.Action {
 	case "msg":
 		e.Kind, e.Text = Message, clean(r.Msg)
+		e.Fatal = r.Level == LevelError && r.RawMsg != "" // logEI() of src/libutil/logging.cc alone adds it
 		return e, e.Text != ""
 	case "start":
-		e.Kind, e.Type, e.Text, e.Path = Start, ActivityType(r.Type), clean(r.Text), r.str(0)
+		e.Kind, e.Type, e.Text, e.Path = Start, ActivityType(r.Type), clean(r.Text), clean(r.str(0))
 		return e, true
 	case "stop":
 		e.Kind = Stop

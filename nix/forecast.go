@@ -71,10 +71,11 @@ func ParseForecast(r io.Reader) (Forecast, error) {
 func parseSize(number, unit string) (int64, error) {
 	n, err := strconv.ParseFloat(number, 64)
 	power := strings.Index("KMGTPE", unit)
-	if err != nil || power < 0 || n > 1<<20 {
+	bytes := n * float64(int64(1)<<(10*(power+1)))
+	if err != nil || power < 0 || n > 1<<20 || bytes > 1<<62 {
 		return 0, fmt.Errorf("%s %siB is no size", number, unit)
 	}
-	return int64(n * float64(int64(1)<<(10*(power+1)))), nil
+	return int64(bytes), nil
 }
 
 // heavy are names of derivations whose build takes an hour or more under emulation,
@@ -83,15 +84,15 @@ var heavy = []struct {
 	pattern *regexp.Regexp
 	what    string
 }{
-	{regexp.MustCompile(`^linux-(rpi-|hardened-|zen-|lts-|vendor-)?[0-9]+\.[0-9]+[^-]*(-[^-]*)?$`), "kernel"},
+	{regexp.MustCompile(`^linux-(rpi-|hardened-|zen-|xanmod-|lqx-|libre-|lts-|vendor-)?[0-9]+\.[0-9]+[^-]*(-[^-]*)?$`), "kernel"},
 	{regexp.MustCompile(`^gcc-[0-9.]+$`), "compiler"},
 	{regexp.MustCompile(`^(llvm|clang|lld|mlir|flang|compiler-rt)-[0-9.]+`), "LLVM"},
-	{regexp.MustCompile(`^(rustc|cargo|rustc-bootstrap)(-wrapper)?-[0-9.]+`), "Rust"},
+	{regexp.MustCompile(`^(rustc|cargo)-[0-9.]+$`), "Rust"},
 	{regexp.MustCompile(`^ghc-[0-9.]+$`), "Haskell compiler"},
 	{regexp.MustCompile(`^go-[0-9.]+$`), "Go compiler"},
 	{regexp.MustCompile(`^(openjdk|zulu|graalvm)[a-z-]*-[0-9]`), "Java"},
 	{regexp.MustCompile(`^(qtbase|qtdeclarative|qtwebengine|qt-full|pyqt)[a-z0-9]*-[0-9]`), "Qt"},
-	{regexp.MustCompile(`^(chromium|firefox|thunderbird|webkitgtk|electron)(-unwrapped)?-[0-9]`), "browser"},
+	{regexp.MustCompile(`^((chromium|firefox|thunderbird|electron)-unwrapped|webkitgtk)-[0-9]`), "browser"},
 	{regexp.MustCompile(`^(nodejs|nodejs-slim|v8|deno|bun)-[0-9]`), "JavaScript engine"},
 	{regexp.MustCompile(`^(python3|perl)-[0-9.]+$`), "interpreter"},
 	{regexp.MustCompile(`^(systemd|glibc|binutils|mesa|openssl|boost|opencv|libreoffice|blender)-[0-9]`), "large package"},
@@ -99,8 +100,12 @@ var heavy = []struct {
 	{regexp.MustCompile(`^stdenv-linux$|^bootstrap-stage[0-9]`), "the whole tool chain"},
 }
 
+// light are names like those, of downloads and of NixOS's tree of links to a kernel's
+// modules, which every image has.
+var light = regexp.MustCompile(`\.(tar(\.[a-z0-9]+)?|tgz|zip|patch|diff)$|-modules$`)
+
 // A Heavy is a derivation that would take long to build under emulation.
-type Heavy struct{ Name, What string }
+type Heavy struct{ Derivation, Name, What string }
 
 // Heavy returns the derivations of a forecast that take an hour or more under
 // emulation, by a list that is kept by hand.
@@ -109,8 +114,8 @@ func (f Forecast) Heavy() []Heavy {
 	for _, drv := range f.Build {
 		name := DerivationName(drv)
 		for _, h := range heavy {
-			if h.pattern.MatchString(name) {
-				all = append(all, Heavy{name, h.what})
+			if h.pattern.MatchString(name) && !light.MatchString(name) {
+				all = append(all, Heavy{drv, name, h.what})
 				break
 			}
 		}

@@ -22,14 +22,16 @@ const InsideArg0 = "nixsd-native-inside"
 const (
 	StepInstall = "install"
 	StepChannel = "channel"
-	StepWipe    = "wipe" // empties /nix
+	StepPatch   = "patch" // its arguments are the tree's folder and the new one's key
+	StepWipe    = "wipe"  // empties /nix
 )
 
 // An InsideMessage is a line of JSON that a step prints on standard output.
 type InsideMessage struct {
 	Done  int64  // bytes unpacked, or removed, so far
 	Error string // why the step failed; the last message
-	Bad   bool   // the tarball's fault
+	Bad   bool   // the tarball's fault, or the patch's
+	Note  string // what people should know
 }
 
 // InsideMain runs a step inside the sandbox, as args say, and returns the exit
@@ -48,6 +50,11 @@ func runStep(ctx context.Context, args, env []string, stdin *os.File, out *json.
 		freed, err := Wipe(ctx, "/nix")
 		out.Encode(InsideMessage{Done: freed})
 		return err
+	}
+	note := func(text string) { out.Encode(InsideMessage{Note: text}) }
+	if len(args) == 3 && args[0] == StepPatch {
+		store := Store{Dir: "/nix", Sync: syncFS, Note: note}
+		return store.Patch(ctx, args[1], args[2], os.DirFS(PatchDir))
 	}
 	if len(args) != 2 {
 		return fmt.Errorf("a step and a hash are needed, not %q", args)
@@ -86,6 +93,6 @@ func loadDB(env []string) func(context.Context, string, io.Reader) error {
 
 // isTarballsFault tells a bad tarball from trouble of the machine.
 func isTarballsFault(err error) bool {
-	tarball, format, compression := (*TarballError)(nil), (*untar.FormatError)(nil), (*decompress.FormatError)(nil)
-	return errors.As(err, &tarball) || errors.As(err, &format) || errors.As(err, &compression)
+	tarball, format, compression, patch := (*TarballError)(nil), (*untar.FormatError)(nil), (*decompress.FormatError)(nil), (*PatchError)(nil)
+	return errors.As(err, &tarball) || errors.As(err, &format) || errors.As(err, &compression) || errors.As(err, &patch)
 }

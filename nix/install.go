@@ -70,6 +70,14 @@ type Store struct {
 	Sync func(dir string) error
 	// Progress, if not nil, is told the bytes unpacked so far.
 	Progress func(done int64)
+	// Note, if not nil, is told what people should know.
+	Note func(text string)
+}
+
+func (s Store) note(text string) {
+	if s.Note != nil {
+		s.Note(text)
+	}
 }
 
 // Install unpacks upstream's Nix tarball of size bytes with the given sha256 and
@@ -81,7 +89,12 @@ func (s Store) Install(ctx context.Context, tarball io.ReaderAt, size int64, sha
 		if err != nil {
 			return err
 		}
-		reginfo, err := root.Open(path.Join(top, ".reginfo"))
+		name := path.Join(top, ".reginfo")
+		info, err := root.Lstat(name)
+		if err != nil || !info.Mode().IsRegular() {
+			return &TarballError{"it has no .reginfo"}
+		}
+		reginfo, err := root.Open(name)
 		if err != nil {
 			return &TarballError{"it has no .reginfo"}
 		}
@@ -168,7 +181,7 @@ func inspect(root *os.Root, top string) (Installation, error) {
 		return Installation{}, err
 	}
 	store := path.Join(top, "store")
-	entries, err := fs.ReadDir(root.FS(), store)
+	entries, err := readDir(root, store)
 	if err != nil {
 		return Installation{}, &TarballError{"it has no folder \"store\""}
 	}

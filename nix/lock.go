@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"path"
 	"regexp"
 	"slices"
 	"time"
@@ -26,9 +27,12 @@ const maxLock = 256 << 10
 // A Lock records what a configuration is built from, so that every later build is
 // from the same.
 type Lock struct {
-	Version int                      `json:"version"`
-	Nixpkgs LockedNixpkgs            `json:"nixpkgs"`
-	Nix     map[string]LockedTarball `json:"nix"` // by system
+	Version int `json:"version"`
+	// Flags are those that the lock was made with, name to value: what it was
+	// resolved from.
+	Flags   map[string]string        `json:"flags,omitempty"`
+	Nixpkgs LockedNixpkgs            `json:"nixpkgs,omitzero"` // none for a flake, which has a lock of its own
+	Nix     map[string]LockedTarball `json:"nix"`              // by system
 	QEMU    LockedDeb                `json:"qemu"`
 	// Checksum is the sha256 of the lock without it: a lock is changed by the
 	// program, not by hand.
@@ -53,7 +57,8 @@ type LockedNixpkgs struct {
 type LockedDeb struct {
 	Name    string `json:"name"`
 	Version string `json:"version"`
-	SHA256  string `json:"sha256"` // of the .deb, hex
+	SHA256  string `json:"sha256"`        // of the .deb, hex
+	URL     string `json:"url,omitempty"` // where it came from, unless that is one of Debian's mirrors
 }
 
 var hexHash = regexp.MustCompile(`^[0-9a-f]{64}$`)
@@ -85,7 +90,8 @@ func ReadLock(r io.Reader) (Lock, error) {
 }
 
 func (l Lock) check() error {
-	if l.Version != lockVersion || !hexHash.MatchString(l.Nixpkgs.SHA256) || l.Nixpkgs.URL == "" {
+	n := l.Nixpkgs
+	if l.Version != lockVersion || len(l.Nix) == 0 || n != (LockedNixpkgs{}) && (!hexHash.MatchString(n.SHA256) || n.URL == "") {
 		return &LockError{Reason: "is incomplete"}
 	}
 	for system, t := range l.Nix {
@@ -144,8 +150,20 @@ func (l Lock) Changes(old Lock) []string {
 	return lines
 }
 
+// Name is what people know a version of nixpkgs by: a channel's version, or the end
+// of the URL.
+func (n LockedNixpkgs) Name() string {
+	if version, _, ok := ChannelVersion(n.URL); ok {
+		return version
+	}
+	return path.Base(n.URL)
+}
+
 // label names a version of nixpkgs for people.
 func (n LockedNixpkgs) label() string {
+	if n == (LockedNixpkgs{}) {
+		return "none"
+	}
 	name := n.Revision
 	if name == "" {
 		name = n.URL

@@ -19,7 +19,7 @@ func sampleLock() Lock {
 			"x86_64-linux":  {"https://r.test/nix-2.35.2-x86_64-linux.tar.xz", hash},
 			"aarch64-linux": {"https://r.test/nix-2.35.2-aarch64-linux.tar.xz", hash},
 		},
-		QEMU: LockedDeb{"qemu-user_1_amd64.deb", "1", hash},
+		QEMU: LockedDeb{"qemu-user_1_amd64.deb", "1", hash, ""},
 	}
 }
 

@@ -106,6 +106,24 @@ var revision = regexp.MustCompile(`^[0-9a-f]{40}$`)
 // IsRevision reports whether s is a git revision as GitHub archives are named by.
 func IsRevision(s string) bool { return revision.MatchString(s) }
 
+// ReleaseOf returns the release of a channel's name, with any "-small" cut off.
+func ReleaseOf(channel string) string {
+	return strings.TrimSuffix(strings.TrimPrefix(channel, "nixos-"), "-small")
+}
+
+// archiveName is the end of the URL of an archive of a revision: GitHub's own, and the
+// one that it redirects to.
+var archiveName = regexp.MustCompile(`/([0-9a-f]{40})(\.tar\.[a-z0-9]+)?$`)
+
+// ArchiveRevision reads the revision from the URL of an archive.
+func ArchiveRevision(url string) (revision string, ok bool) {
+	m := archiveName.FindStringSubmatch(url)
+	if m == nil {
+		return "", false
+	}
+	return m[1], true
+}
+
 // ArchiveURL returns GitHub's archive of a revision of nixpkgs.
 func ArchiveURL(revision string) string { return archives + revision + ".tar.gz" }
 
@@ -129,6 +147,17 @@ func DefaultPin(system string) (Pin, error) {
 		}
 	}
 	return Pin{}, fmt.Errorf("no Nix is pinned for %s", system)
+}
+
+// LockedPins returns the default Nix as a lock records it, by system.
+func LockedPins() map[string]LockedTarball {
+	all := map[string]LockedTarball{}
+	for _, p := range pins {
+		if _, ok := all[p.System]; !ok {
+			all[p.System] = LockedTarball{URL: p.URL(ReleasesURL), SHA256: p.SHA256}
+		}
+	}
+	return all
 }
 
 // Name returns the tarball's file name.

@@ -64,6 +64,7 @@ type Tracker struct {
 	types  map[uint64]ActivityType
 	ended  map[string][]string // last lines of finished builders, by derivation
 	errors []string
+	said   []string // of the level of errors, but not surely Nix's own
 }
 
 type builder struct {
@@ -97,8 +98,10 @@ func (t *Tracker) Apply(e Event) (derivation string) {
 	case Progress:
 		t.totals[e.ID] = e
 	case Message:
-		if e.Level == LevelError {
+		if e.Fatal {
 			t.errors = append(t.errors, e.Text)
+		} else if e.Level == LevelError && strings.HasPrefix(e.Text, "error: ") {
+			t.said = append(t.said, e.Text)
 		}
 	}
 	return ""
@@ -123,7 +126,9 @@ func (t *Tracker) Status() Status {
 	for id, p := range t.totals {
 		switch t.types[id] {
 		case Builds:
-			s.Done, s.Expected, s.Failed = p.Done, p.Expected, p.Failed
+			s.Done += p.Done
+			s.Expected += p.Expected
+			s.Failed += p.Failed
 		case FileTransfer:
 			s.Fetched += p.Done
 			s.Fetch += p.Expected
@@ -143,15 +148,21 @@ func DerivationName(drv string) string {
 
 var (
 	// With a trace, the error itself is the last of several lines that begin so.
-	errorLine    = regexp.MustCompile(`(?m)^\s*error: (.+)$`)
-	failedDrv    = regexp.MustCompile(`builder for '(/nix/store/[^']*\.drv)'|Cannot build '(/nix/store/[^']*\.drv)'`)
+	errorLine = regexp.MustCompile(`(?m)^\s*error: (.+)$`)
+	failedDrv = regexp.MustCompile(`builder for '(/nix/store/[^']*\.drv)'|Cannot build '(/nix/store/[^']*\.drv)'`)
+	// The first line of newer versions says only what cannot be built.
+	reasonLine   = regexp.MustCompile(`(?m)^\s*Reason: (.+?)\.?$`)
 	sourceOfText = regexp.MustCompile(`at (/[^\s:]+:\d+:\d+):`)
 )
 
 // Failure makes an error of what Nix said, for a run that ended with status.
 func (t *Tracker) Failure(status int) *BuildError {
-	e := &BuildError{Status: status, Output: strings.Join(t.errors, "\n")}
-	if len(t.errors) == 0 {
+	texts := t.errors
+	if len(texts) == 0 {
+		texts = t.said // out of memory, interrupted
+	}
+	e := &BuildError{Status: status, Output: strings.Join(texts, "\n")}
+	if len(texts) == 0 {
 		e.Summary = fmt.Sprintf("nix ended with status %d and said no more", status)
 		return e
 	}
@@ -159,11 +170,14 @@ func (t *Tracker) Failure(status int) *BuildError {
 		e.Derivation = m[1] + m[2]
 		e.Log = t.ended[e.Derivation]
 	}
-	first := t.errors[0]
+	first := texts[0]
 	e.Summary = strings.SplitN(first, "\n", 2)[0]
 	if all := errorLine.FindAllStringSubmatchIndex(first, -1); all != nil {
 		last := all[len(all)-1]
 		e.Summary, first = first[last[2]:last[3]], first[last[1]:]
+	}
+	if m := reasonLine.FindStringSubmatch(first); m != nil && e.Derivation != "" {
+		e.Summary = m[1]
 	}
 	e.Summary = strings.TrimRight(e.Summary, ";:")
 	if m := sourceOfText.FindStringSubmatch(first); m != nil {

@@ -2,6 +2,7 @@ package nix
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"path"
 	"strings"
+	"syscall"
 )
 
 // moveTree renames a file or a read-only folder, which needs its write bit for "..".
@@ -42,16 +44,56 @@ func removeTree(root *os.Root, name string) error {
 	if !info.IsDir() {
 		return root.Remove(name)
 	}
-	err = fs.WalkDir(root.FS(), name, func(p string, d fs.DirEntry, err error) error {
-		if err == nil && d.IsDir() {
+	err = walk(root, name, func(p string, d fs.DirEntry) error {
+		if d.IsDir() {
 			return root.Chmod(p, 0o755)
 		}
-		return err
+		return nil
 	})
 	if err != nil {
 		return err
 	}
 	return root.RemoveAll(name)
+}
+
+// walk calls visit for a file or folder and all that is in it, a folder before what
+// it holds. Unlike fs.WalkDir of root.FS() it does not follow name if that is a link,
+// and takes names that are no UTF-8, as store paths may hold.
+func walk(root *os.Root, name string, visit func(name string, d fs.DirEntry) error) error {
+	info, err := root.Lstat(name)
+	if err != nil {
+		return err
+	}
+	return walkEntry(root, name, fs.FileInfoToDirEntry(info), visit)
+}
+
+func walkEntry(root *os.Root, name string, d fs.DirEntry, visit func(name string, d fs.DirEntry) error) error {
+	if err := visit(name, d); err != nil || !d.IsDir() {
+		return err
+	}
+	entries, err := readDir(root, name)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if err := walkEntry(root, path.Join(name, e.Name()), e, visit); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readDir lists a folder, which must not be a link.
+func readDir(root *os.Root, name string) ([]fs.DirEntry, error) {
+	if info, err := root.Lstat(name); err != nil || !info.IsDir() {
+		return nil, cmp.Or(err, error(&fs.PathError{Op: "readdir", Path: name, Err: syscall.ENOTDIR}))
+	}
+	f, err := root.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return f.ReadDir(-1)
 }
 
 // errDiffers ends a comparison.
@@ -60,10 +102,7 @@ var errDiffers = errors.New("the trees differ")
 // sameTree reports whether b has the names, kinds, permissions, targets and contents
 // of a.
 func sameTree(root *os.Root, a, b string) (bool, error) {
-	err := fs.WalkDir(root.FS(), a, func(name string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
+	err := walk(root, a, func(name string, _ fs.DirEntry) error {
 		return compare(root, name, b+strings.TrimPrefix(name, a))
 	})
 	if errors.Is(err, errDiffers) {
@@ -87,8 +126,8 @@ func compare(root *os.Root, a, b string) error {
 	case 0:
 		same = infoA.Size() == infoB.Size() && sameContent(root, a, b)
 	case fs.ModeDir:
-		inA, err1 := fs.ReadDir(root.FS(), a)
-		inB, err2 := fs.ReadDir(root.FS(), b)
+		inA, err1 := readDir(root, a)
+		inB, err2 := readDir(root, b)
 		same = err1 == nil && err2 == nil && len(inA) == len(inB)
 	case fs.ModeSymlink:
 		toA, err1 := root.Readlink(a)
@@ -164,13 +203,13 @@ func Wipe(ctx context.Context, dir string) (freed int64, err error) {
 
 // filesSize returns the bytes of all files of a tree.
 func filesSize(ctx context.Context, root *os.Root) (total int64, err error) {
-	err = fs.WalkDir(root.FS(), ".", func(_ string, d fs.DirEntry, err error) error {
-		if err == nil && d.Type().IsRegular() {
+	err = walk(root, ".", func(_ string, d fs.DirEntry) error {
+		if d.Type().IsRegular() {
 			if info, err := d.Info(); err == nil {
 				total += info.Size()
 			}
 		}
-		return errors.Join(err, ctx.Err())
+		return ctx.Err()
 	})
 	return total, err
 }

@@ -44,6 +44,7 @@ type Resolved struct {
 	Package
 	File    string // the .deb on this machine, or "" if the emulator is installed
 	Version string // Debian version, or the file's name
+	URL     string // where one that is not pinned was downloaded from, or ""
 	// Pinned is set when the hash stands in the table of pins or was given by the
 	// caller: only such a package may become root's handler.
 	Pinned bool
@@ -102,7 +103,11 @@ func fromSuite(ctx context.Context, w Want, src Source) (Resolved, error) {
 	if pin, ok := ByHash(f.SHA256); ok {
 		return pinned(p, pin), nil
 	}
-	return Resolved{Package{f.Name, f.SHA256, ""}, p, f.Name, w.SHA256 != ""}, nil
+	url := ""
+	if n := len(f.URLs); n > 0 {
+		url = f.URLs[n-1] // Debian's own, not the mirror of this host
+	}
+	return Resolved{Package{f.Name, f.SHA256, ""}, p, f.Name, url, w.SHA256 != ""}, nil
 }
 
 // given checks a .deb that the caller named against the hash that the caller, or
@@ -120,12 +125,15 @@ func given(w Want, file, sum string, err error) (Resolved, error) {
 	if w.SHA256 == "" {
 		return Resolved{}, &UnpinnedError{Name: path.Base(w.Deb), SHA256: sum}
 	}
-	name := path.Base(w.Deb)
-	return Resolved{Package{name, sum, ""}, file, name, true}, nil
+	name, url := path.Base(w.Deb), ""
+	if isURL(w.Deb) {
+		url = w.Deb
+	}
+	return Resolved{Package{name, sum, ""}, file, name, url, true}, nil
 }
 
 func pinned(file string, pin Pin) Resolved {
-	return Resolved{pin.Package(), file, pin.Version, true}
+	return Resolved{pin.Package(), file, pin.Version, "", true}
 }
 
 func isURL(s string) bool {

@@ -12,16 +12,21 @@ import (
 type buildJob struct {
 	commonFlags
 	sourceFlags
+	nixosFlags
 	emulationFlags
-	config    string
-	output    string
-	demo      bool
-	sshKeys   []string
-	assembly  string
-	sandboxed bool
-	cores     int
-	maxJobs   int
-	keepGoing bool
+	cacheFlags
+	config     string
+	output     string
+	demo       bool
+	sshKeys    []string
+	assembly   string
+	sandboxed  bool
+	cores      int
+	maxJobs    int
+	keepGoing  bool
+	dryRun     bool
+	allowHeavy bool
+	compress   string
 }
 
 func buildCommand() command {
@@ -48,8 +53,14 @@ func (j *buildJob) register(fs *pflag.FlagSet) {
 	fs.StringVarP(&j.output, "output", "o", ".", "`file or folder` for the image")
 	fs.BoolVar(&j.demo, "demo", false, "build the small demo system, from Debian packages, instead of NixOS")
 	fs.StringArrayVar(&j.sshKeys, "ssh-key", nil, "add the public key in `file` to the image's login; repeatable")
+	j.nixosFlags.inputs(fs)
+	j.nixosFlags.changes(fs)
 	j.sourceFlags.register(fs)
 	j.emulationFlags.register(fs)
+	j.cacheFlags.register(fs)
+	fs.BoolVar(&j.dryRun, "dry-run", false, "tell what would be downloaded and built, and stop")
+	fs.BoolVar(&j.allowHeavy, "allow-heavy", false, "go on although a kernel, a compiler or the like would be built under emulation")
+	fs.StringVar(&j.compress, "compress", compressNone, "`none|zstd`: compress the delivered image")
 	fs.StringVar(&j.assembly, "assembly", assemblyAuto, "`auto|native|emulated`: which tools make file systems")
 	fs.BoolVar(&j.sandboxed, "sandbox", true, "use Nix's own sandbox for each build, too")
 	fs.IntVar(&j.cores, "cores", 0, "processors for one build, 0 for all")
@@ -62,7 +73,7 @@ func (j *buildJob) check(args []string) error {
 	if len(args) > 1 {
 		return usageErrorf("", "build takes one CONFIG, not %d", len(args))
 	}
-	for _, err := range []error{j.commonFlags.check(), j.sourceFlags.check(), j.emulationFlags.check(j.qemu)} {
+	for _, err := range []error{j.commonFlags.check(), j.sourceFlags.check(), j.emulationFlags.check(j.qemu), j.nixosFlags.check(j.demo), j.cacheFlags.check(j.offline)} {
 		if err != nil {
 			return err
 		}
@@ -70,14 +81,18 @@ func (j *buildJob) check(args []string) error {
 	switch {
 	case !slices.Contains([]string{assemblyAuto, assemblyNative, assemblyEmulated}, j.assembly):
 		return usageErrorf("", "--assembly must be auto, native or emulated, not %q", j.assembly)
+	case j.compress != compressNone && j.compress != compressZstd:
+		return usageErrorf("", "--compress must be none or zstd, not %q", j.compress)
 	case j.cores < 0 || j.maxJobs < 0:
 		return usageErrorf("", "--cores and --max-jobs must not be negative")
 	case j.output == "":
 		return usageErrorf("", "--output must not be empty")
-	case !j.demo:
-		return usageErrorf("add --demo", "this version builds the demo only")
+	case j.flake != "" && len(args) > 0:
+		return usageErrorf("", "--flake and CONFIG exclude each other")
 	}
-	j.config = defaultConfig()
+	if j.flake == "" {
+		j.config = defaultConfig()
+	}
 	if len(args) == 1 {
 		j.config = args[0]
 	}
@@ -95,25 +110,30 @@ func defaultConfig() string {
 }
 
 func (j *buildJob) needs() needs {
-	return needs{
-		state: j.state, cache: j.cache, config: j.config, output: j.output, offline: j.offline, trustedDeb: j.qemu.SHA256,
-		files: slices.Concat(j.sshKeys, j.namedFiles()),
-	}
+	n := j.nixosNeeds(j.config, j.demo)
+	n.state, n.cache, n.output, n.offline, n.trustedDeb = j.state, j.cache, j.output, j.offline, j.qemu.SHA256
+	n.files = slices.Concat(j.sshKeys, j.namedFiles(), j.nixosFlags.files())
+	return n
 }
 
 // run is the pipeline.
 func (j *buildJob) run(ctx context.Context, a *app) error {
 	b := newBuild(j, a)
-	err := b.steps(ctx, []step{
+	all := []step{
 		{"preflight", b.preflight},
 		{"inputs", b.fetchInputs},
 		{"handler", b.registerHandler},
 		{"sandbox", b.startSandbox},
 		{"bootstrap", b.bootstrap},
 		{"evaluate", b.evaluate},
+		{"forecast", b.forecastBuild},
 		{"build", b.realise},
 		{"deliver", b.deliver},
-	})
+	}
+	if j.dryRun {
+		all = all[:len(all)-2]
+	}
+	err := b.steps(ctx, all)
 	b.close()
 	return b.finish(err)
 }

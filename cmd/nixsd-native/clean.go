@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -11,7 +10,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"nixsd-native/nix"
-	"nixsd-native/sandbox"
 )
 
 // A cleanJob is the command clean with its flags.
@@ -94,16 +92,8 @@ func (w *workspace) wipeStore(ctx context.Context, state string) (int64, error) 
 	if err := w.startSandboxWith(ctx); err != nil {
 		return 0, err
 	}
-	var freed int64
-	exit, err := w.runInSandbox(ctx, sandbox.Command{Self: true, Argv: []string{nix.InsideArg0, nix.StepWipe}, Dir: "/"}, nil,
-		readInside(func(m nix.InsideMessage) {
-			freed = m.Done
-			w.rep.Bytes("removing the store", m.Done, 0)
-		}), nil)
-	if err == nil && exit != (sandbox.Exit{}) {
-		err = fmt.Errorf("removing the store ended with %+v", exit)
-	}
-	return freed, err
+	last, err := w.insideStep(ctx, "removing the store", nil, nix.StepWipe)
+	return last.Done, err
 }
 
 // cacheParts are the folders of a cache besides its files.

@@ -37,7 +37,7 @@ type demoPlan struct {
 
 // demoPlanVersion changes whenever the same packages would be made into something
 // else.
-const demoPlanVersion = 1
+const demoPlanVersion = 2
 
 type demoPlanSet struct {
 	Packages []debian.Package    `json:"packages"`

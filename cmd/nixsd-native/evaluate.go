@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"io"
 	"path/filepath"
 	"regexp"
@@ -12,9 +12,6 @@ import (
 	"nixsd-native/nix"
 	"nixsd-native/sandbox"
 )
-
-// boardSystem is what is built for.
-const boardSystem = "aarch64-linux"
 
 // assembly modes, as --assembly takes them.
 const (
@@ -35,8 +32,8 @@ func nativeSystem() string {
 func (w *workspace) nixEnvironment(conf nix.Conf) ([]string, error) {
 	conf.ManyUsers = w.info.ManyUsers
 	conf.Shell = w.nix.Shell
-	if w.emulation.emulates() || w.mode == emulationNone && nativeSystem() != boardSystem {
-		conf.ExtraPlatforms = []string{boardSystem}
+	if w.emulation.emulates() || w.mode == emulationNone && nativeSystem() != nix.System {
+		conf.ExtraPlatforms = []string{nix.System}
 	}
 	text, err := conf.Text()
 	if err != nil {
@@ -69,6 +66,9 @@ func (w *workspace) runNix(ctx context.Context, argv, env []string) (string, err
 	if host, ok := sandbox.ExplainNix(failure.Output); ok {
 		return "", host
 	}
+	if _, reason, ok := strings.Cut(failure.Summary, nix.Refused); ok {
+		return "", usageErrorf("change the configuration, or the flags that name it", "%s", reason)
+	}
 	return "", w.shown(failure)
 }
 
@@ -94,6 +94,10 @@ func (w *workspace) nixMessage(e nix.Event) {
 	if strings.Contains(text, "did not specify '--add-root'") {
 		return // derivations are collected only when somebody asks for it
 	}
+	if reason, ok := strings.CutPrefix(text, "trace: "+nix.AssemblyMark); ok {
+		w.rep.Note("%s%s", nix.AssemblyMark, reason)
+		return
+	}
 	for _, prefix := range []string{"evaluation warning: ", "trace: warning: ", "warning: "} {
 		if rest, ok := strings.CutPrefix(text, prefix); ok {
 			w.rep.Warn("%s", oneLine(rest))
@@ -102,7 +106,7 @@ func (w *workspace) nixMessage(e nix.Event) {
 	}
 	if e.Level == nix.LevelWarn {
 		w.rep.Warn("%s", oneLine(text))
-	} else if e.Level > nix.LevelError {
+	} else if !e.Fatal {
 		w.rep.LogLine("", text)
 	}
 }
@@ -137,19 +141,42 @@ func (w *workspace) hostPath(text string) string {
 
 // evaluate makes the derivation.
 func (b *build) evaluate(ctx context.Context) error {
-	env, err := b.nixEnvironment(nix.Conf{NoSandbox: !b.job.sandboxed, Cores: b.job.cores, Jobs: b.job.maxJobs})
+	b.askCaches(ctx)
+	env, err := b.nixEnvironment(nix.Conf{
+		NoSandbox: !b.job.sandboxed, Cores: b.job.cores, Jobs: b.job.maxJobs, Substituters: b.caches, TrustedKeys: b.trusted,
+	})
 	if err != nil {
 		return err
 	}
 	b.nixEnv = env
 	out, err := b.runNix(ctx, nix.InstantiateArgs(b.nix, nix.Build{
-		Nixpkgs: b.nixpkgs, Configuration: insideOwn + "/configuration.nix", System: boardSystem, Trace: b.job.verbose,
+		Nixpkgs: b.nixpkgs, Expression: insideOwn + "/" + expressionName, Attr: b.job.attr, Trace: b.job.verbose,
 	}), env)
 	if err != nil {
 		return err
 	}
-	b.derivation, err = nix.ParsePath(out)
+	if b.derivation, err = nix.ParsePath(out); err != nil {
+		return err
+	}
+	b.assembly, err = b.assemblyOf(b.derivation)
 	return err
+}
+
+// assemblyOf tells by a derivation itself which tools run when it is built.
+func (b *build) assemblyOf(derivation string) (string, error) {
+	f, err := b.session.Open(derivation)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	system, err := nix.DerivationSystem(f)
+	if err != nil {
+		return "", err
+	}
+	if system == nativeSystem() {
+		return assemblyNative, nil
+	}
+	return assemblyEmulated, nil
 }
 
 // realise builds the derivation and finds the image in its output.
@@ -163,7 +190,9 @@ func (b *build) realise(ctx context.Context) error {
 	}
 	products, err := b.session.Open(b.result + "/" + nix.ProductsFile)
 	if err != nil {
-		return errors.New("the build's result holds no image: it has no " + nix.ProductsFile)
+		return &codedError{exitBuild, fmt.Sprintf("%s was built, but holds no image: it has no %s", b.result, nix.ProductsFile), []string{
+			"leave --attr out to build an SD image, or look at the result: nixsd-native shell -- ls " + b.result,
+		}}
 	}
 	defer products.Close()
 	b.imagePath, err = nix.Image(products, b.result)

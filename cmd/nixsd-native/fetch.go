@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -14,22 +16,30 @@ import (
 type fetchJob struct {
 	commonFlags
 	sourceFlags
+	nixosFlags
 	emulationFlags
-	demo bool
+	demo   bool
+	config string
 }
 
 func fetchCommand() command {
 	return command{
 		name:    "fetch",
+		args:    "[CONFIG]",
 		summary: "download and verify every input, build nothing",
 		help: `Fills the cache, so that a later build needs no network. A file that is copied
 into the cache folder by hand is found by its hash, whatever its name.
 
-Example:
+CONFIG is only asked for the lock file beside it.
+
+Examples:
+  sudo nixsd-native fetch
   sudo nixsd-native fetch --demo && sudo nixsd-native build --demo --offline`,
 		new: func(fs *pflag.FlagSet) job {
 			j := new(fetchJob)
 			fs.BoolVar(&j.demo, "demo", false, "the inputs of the demo")
+			j.nixosFlags.inputs(fs)
+			fs.StringVar(&j.flake, "flake", "", "the lock file is that of the flake `REF`")
 			j.sourceFlags.register(fs)
 			j.emulationFlags.register(fs)
 			j.commonFlags.register(fs)
@@ -39,24 +49,34 @@ Example:
 }
 
 func (j *fetchJob) check(args []string) error {
-	for _, err := range []error{noArguments(args), j.commonFlags.check(), j.sourceFlags.check(), j.emulationFlags.check(j.qemu)} {
-		if err != nil {
-			return err
-		}
+	switch {
+	case len(args) > 1:
+		return usageErrorf("", "fetch takes one CONFIG, not %d", len(args))
+	case len(args) == 1 && (j.demo || j.flake != ""):
+		return usageErrorf("", "CONFIG %s has no effect with --demo or --flake", args[0])
 	}
-	if !j.demo {
-		return usageErrorf("add --demo", "this version fetches the demo's inputs only")
+	if j.flake == "" {
+		j.config = defaultConfig()
 	}
-	return nil
+	if len(args) == 1 {
+		j.config = args[0]
+	}
+	return firstError(j.commonFlags.check(), j.sourceFlags.check(), j.emulationFlags.check(j.qemu), j.nixosFlags.check(j.demo))
 }
 
 func (j *fetchJob) needs() needs {
-	return needs{state: j.state, cache: j.cache, offline: j.offline, files: j.namedFiles()}
+	n := j.nixosNeeds("", j.demo)
+	if !j.demo {
+		n.lockFile = j.lockPath(configOrFlake(j.config, j.flake))
+	}
+	n.flake = "" // nothing is evaluated
+	n.state, n.cache, n.offline, n.files = j.state, j.cache, j.offline, append(j.namedFiles(), j.nixosFlags.files()...)
+	return n
 }
 
 func (j *fetchJob) run(ctx context.Context, a *app) error {
 	b := &build{workspace: newWorkspace(a, &j.commonFlags, &j.sourceFlags, &j.emulationFlags)}
-	b.demo = j.demo
+	b.demo, b.nixos = j.demo, &j.nixosFlags
 	err := b.steps(ctx, []step{
 		{"preflight", b.lockState},
 		{"inputs", b.fetchInputs},
@@ -82,6 +102,12 @@ func (w *workspace) fetchLine() string {
 			line += " " + flag + " " + quoted(value)
 		}
 	}
+	asked := w.nixos.asked(&sourceFlags{})
+	for _, name := range slices.Sorted(maps.Keys(asked)) {
+		add("--"+name, asked[name], "")
+	}
+	add("--lock-file", w.nixos.lockFile, "")
+	add("--flake", w.nixos.flake, "")
 	add("--emulation", w.emulation.mode, emulationAuto)
 	add("--qemu-deb", w.sources.qemu.Deb, "")
 	add("--qemu-sha256", w.sources.qemu.SHA256, "")
@@ -112,9 +138,9 @@ func (w *workspace) printInputs(asJSON bool) error {
 		Name   string `json:"name"`
 		SHA256 string `json:"sha256"`
 	}
-	lines := []line{
-		{"nix", w.inputs.nix.Name, w.inputs.nix.SHA256},
-		{"nixpkgs", w.inputs.nixpkgs.Name, w.inputs.nixpkgs.SHA256},
+	lines := []line{{"nix", w.inputs.nix.Name, w.inputs.nix.SHA256}}
+	if n := w.inputs.nixpkgs; n.SHA256 != "" {
+		lines = append(lines, line{"nixpkgs", n.Name, n.SHA256})
 	}
 	if e := w.inputs.emulator; e != nil {
 		lines = append([]line{{"qemu", e.Name, e.SHA256}}, lines...)

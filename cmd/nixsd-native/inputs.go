@@ -67,7 +67,7 @@ func (w *workspace) archive() (*debian.Archive, error) {
 // resolveEmulator makes the wanted .deb available. For the demo, Debian's current
 // one takes the place of a pinned one that no source has any more.
 func (w *workspace) resolveEmulator(ctx context.Context) error {
-	want := w.sources.qemu
+	want := w.wantedEmulator()
 	r, err := qemu.Resolve(ctx, want, w.emulatorSource())
 	if w.demo && want == (qemu.Want{}) && is[*fetch.NetworkError](err) {
 		w.rep.Note("the pinned emulator is at no source any more; taking the one that %s has now", demoSuite)
@@ -79,6 +79,9 @@ func (w *workspace) resolveEmulator(ctx context.Context) error {
 	w.inputs.emulator = &r
 	return nil
 }
+
+// maxDeb bounds a .deb that somebody names, in bytes.
+const maxDeb = 512 << 20
 
 func (w *workspace) emulatorSource() qemu.Source {
 	return qemu.Source{
@@ -94,26 +97,11 @@ func (w *workspace) emulatorSource() qemu.Source {
 			e, err := w.client.Learn(ctx, fetch.Request{Name: f.Name, URLs: f.URLs})
 			return e.Path, e.SHA256, err
 		},
-		Import: w.importFile,
-		Suite:  w.emulatorOfSuite,
+		Import: func(ctx context.Context, name string) (path, sha256 string, err error) {
+			return w.importNamed(ctx, name, "--qemu-deb", maxDeb)
+		},
+		Suite: w.emulatorOfSuite,
 	}
-}
-
-// maxDeb bounds a .deb that somebody names, in bytes.
-const maxDeb = 512 << 20
-
-// importFile copies a file that the command line names into the cache.
-func (w *workspace) importFile(ctx context.Context, name string) (path, sha256 string, err error) {
-	f, err := w.privileges.Open(name)
-	if err != nil {
-		return "", "", usageErrorf("name an existing .deb with --qemu-deb", "%s: %v", name, bare(err))
-	}
-	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return "", "", usageErrorf("name a .deb with --qemu-deb", "%s is no file", name)
-	}
-	e, err := w.client.Cache.Add(ctx, f, name, maxDeb)
-	return e.Path, e.SHA256, err
 }
 
 // emulatorOfSuite finds the package with the emulator in a suite: qemu-user since

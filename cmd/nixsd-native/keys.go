@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"regexp"
 	"strings"
+	"unicode"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -38,7 +39,7 @@ func parseKeys(name string, data []byte) ([]string, error) {
 			continue
 		}
 		key, comment, _, _, err := ssh.ParseAuthorizedKey([]byte(line))
-		if err != nil {
+		if err != nil || strings.ContainsFunc(comment, unicode.IsControl) {
 			return nil, usageErrorf("name a public key, such as ~/.ssh/id_ed25519.pub", "--ssh-key %s holds no ssh public key", name)
 		}
 		text := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key)))
@@ -51,8 +52,12 @@ func parseKeys(name string, data []byte) ([]string, error) {
 }
 
 // nixTokens are strings and comments of a Nix expression, which hide each other's
-// marks.
-var nixTokens = regexp.MustCompile(`(?s)"(?:[^"\\]|\\.)*"|''.*?''|#[^\n]*|/\*.*?\*/`)
+// marks. In an indented string, three apostrophes, and two before a dollar or a
+// backslash, are escapes and not its end.
+var nixTokens = regexp.MustCompile(`(?s)"(?:[^"\\]|\\.)*"|''(?:[^']|'[^']|'''|''\$|''\\.)*''|#[^\n]*|/\*.*?\*/`)
+
+// nixSpaces turns the escapes for white space into such.
+var nixSpaces = strings.NewReplacer(`\\`, `\\`, `\n`, " ", `\t`, " ", `\r`, " ")
 
 // keyLike is what an ssh public key begins with. The name of its type alone is none.
 var keyLike = regexp.MustCompile(`^(?:ssh-(?:ed25519|rsa|dss)|ecdsa-sha2-\S+|sk-(?:ssh|ecdsa)-\S+)\s+\S`)
@@ -63,7 +68,7 @@ var keyLike = regexp.MustCompile(`^(?:ssh-(?:ed25519|rsa|dss)|ecdsa-sha2-\S+|sk-
 func placeholderKey(config []byte) int {
 	for _, at := range nixTokens.FindAllIndex(config, -1) {
 		token := string(config[at[0]:at[1]])
-		text := strings.TrimSpace(strings.Trim(token, `"'`))
+		text := strings.TrimSpace(nixSpaces.Replace(strings.Trim(token, `"'`)))
 		if token[0] == '#' || token[0] == '/' || strings.Contains(text, "${") || !keyLike.MatchString(text) {
 			continue
 		}

@@ -17,6 +17,7 @@ import (
 type local struct {
 	needs
 	configDir string // resolved folder of the configuration, or ""
+	nixpkgs   string // resolved folder of --nixpkgs, or ""
 	inside    string
 	lock      *os.File
 	outputs   *outputs
@@ -28,7 +29,11 @@ func newLocal(n needs) (*local, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &local{needs: n, configDir: dir, inside: inside, outputs: &outputs{target: n.output}}, nil
+	nixpkgs, err := n.locateNixpkgs()
+	if err != nil {
+		return nil, err
+	}
+	return &local{needs: n, configDir: dir, nixpkgs: nixpkgs, inside: inside, outputs: &outputs{target: n.output}}, nil
 }
 
 // close ends what still runs and forgets unfinished outputs.
@@ -45,6 +50,10 @@ func (l *local) close() {
 func (l *local) Dirs() (state, cache string) { return l.state, l.cache }
 
 func (l *local) Config() string { return l.inside }
+
+func (l *local) OpenLock() (*os.File, error) { return l.openLock() }
+
+func (l *local) WriteLock(text []byte) error { return l.writeLock(text, image.Owner{}) }
 
 func (l *local) Open(name string) (*os.File, error) { return openNamed(name) }
 
@@ -93,6 +102,9 @@ func (l *local) Sandbox(_ context.Context, r sandboxRequest, emulator *os.File) 
 	all := mounts(nixDir(l.state), l.cache)
 	if l.configDir != "" {
 		all = append(all, sandbox.Mount{Source: l.configDir, Target: insideConfig})
+	}
+	if l.nixpkgs != "" {
+		all = append(all, sandbox.Mount{Source: l.nixpkgs, Target: insideNixpkgs})
 	}
 	if r.Private {
 		all = append(all, sandbox.Mount{Source: emulator.Name(), Target: insideEmulator, IsFile: true, Exec: true})

@@ -48,17 +48,18 @@ func becomeMonitor(args []string, hostMounts bool) error {
 // not matched a hash, speaks no HTTP and parses no log.
 type rootMonitor struct {
 	needs
-	ids       hostIDs
-	worker    monitor.Identity
-	owner     image.Owner // of the results
-	configDir string
-	inside    string
-	staged    *staged
-	lock      *os.File
-	lease     *binfmt.Lease
-	outputs   *outputs
-	files     map[string]*os.File
-	sandboxes []*sandbox.Process
+	ids        hostIDs
+	worker     monitor.Identity
+	owner      image.Owner // of the results
+	configDir  string
+	inside     string
+	nixpkgsDir string
+	staged     *staged
+	lock       *os.File
+	lease      *binfmt.Lease
+	outputs    *outputs
+	files      map[string]*os.File
+	sandboxes  []*sandbox.Process
 }
 
 // monitorMain starts the worker, does what it asks for, and cleans up after it,
@@ -119,6 +120,9 @@ func newMonitor(n needs, env environment) (*rootMonitor, error) {
 	m := &rootMonitor{needs: n, outputs: &outputs{target: n.output}, files: map[string]*os.File{}}
 	var err error
 	if m.configDir, m.inside, err = n.locateConfig(); err != nil {
+		return nil, err
+	}
+	if m.nixpkgsDir, err = n.locateNixpkgs(); err != nil {
 		return nil, err
 	}
 	if m.ids, err = chooseIDs(n.state); is[*os.PathError](err) {

@@ -97,6 +97,13 @@ func (c *monitorClient) Dirs() (state, cache string) { return c.hello.State, c.h
 
 func (c *monitorClient) Config() string { return c.hello.Config }
 
+func (c *monitorClient) OpenLock() (*os.File, error) {
+	_, file, err := c.ask(monitorRequest{OpenLock: true})
+	return file, err
+}
+
+func (c *monitorClient) WriteLock(text []byte) error { return c.do(monitorRequest{WriteLock: text}) }
+
 func (c *monitorClient) Open(name string) (*os.File, error) {
 	return c.askFile(monitorRequest{Open: name})
 }

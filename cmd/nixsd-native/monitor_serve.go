@@ -21,6 +21,7 @@ import (
 type monitorRequest struct {
 	Hello    bool
 	Open     string // answered with the file
+	OpenLock bool   // answered with the file, if there is one
 	TryLock  bool
 	Lock     bool             // answered with Waiting, perhaps, and then without
 	Register *registerRequest // with the .deb, if need be
@@ -29,6 +30,7 @@ type monitorRequest struct {
 	Create   string           // answered with the file
 	Commit   []string         // answered with Paths
 
+	WriteLock     []byte
 	Unregister    bool
 	Recover       bool // answered with Removed
 	RemoveFolders bool
@@ -87,6 +89,10 @@ func (m *rootMonitor) answer(ctx context.Context, conn *wire.Conn, q monitorRequ
 		r.State, r.Cache, r.Config = m.state, m.cache, m.inside
 	case q.Open != "":
 		file, err = m.open(q.Open)
+	case q.OpenLock:
+		file, err = m.openLock()
+	case len(q.WriteLock) > 0:
+		err = m.writeLock(q.WriteLock, m.owner)
 	case q.Lock:
 		m.lock, err = monitor.Lock(ctx, filepath.Join(m.state, "lock"), func() { conn.Send(monitorReply{Waiting: true}) })
 	case q.TryLock:
@@ -191,21 +197,26 @@ func (m *rootMonitor) prepare() (*staged, error) {
 		}
 		s.mounts = append(s.mounts, bound)
 	}
-	if m.configDir != "" {
-		bound, copied, err := stage.BindReadable("config", sandbox.Mount{Source: m.configDir, Target: insideConfig}, m.configOwners(), m.ids.users())
+	for _, tree := range []struct{ name, source, target string }{
+		{"config", m.configDir, insideConfig}, {"nixpkgs", m.nixpkgsDir, insideNixpkgs},
+	} {
+		if tree.source == "" {
+			continue
+		}
+		bound, copied, err := stage.BindReadable(tree.name, sandbox.Mount{Source: tree.source, Target: tree.target}, m.ownersOf(tree.source), m.ids.users())
 		if err != nil {
 			return nil, err
 		}
-		s.mounts, s.copied = append(s.mounts, bound), copied
+		s.mounts, s.copied = append(s.mounts, bound), s.copied || copied
 	}
 	m.staged = s
 	return s, nil
 }
 
-// configOwners are those whose files a configuration may consist of.
-func (m *rootMonitor) configOwners() sandbox.Owners {
+// ownersOf are those whose files a tree of the user's may consist of.
+func (m *rootMonitor) ownersOf(dir string) sandbox.Owners {
 	o := sandbox.Owners{UIDs: []int{m.worker.UID, 0}, GIDs: []int{m.worker.GID, 0}}
-	for _, name := range []string{m.configDir, m.needs.config} {
+	for _, name := range []string{dir, m.needs.config} {
 		var st syscall.Stat_t
 		if syscall.Stat(name, &st) == nil {
 			o.UIDs, o.GIDs = append(o.UIDs, int(st.Uid)), append(o.GIDs, int(st.Gid))

@@ -24,11 +24,15 @@ type workspace struct {
 	common    *commonFlags
 	sources   *sourceFlags
 	emulation *emulationFlags
+	nixos     *nixosFlags
 	demo      bool
 	configDir string // folder of the configuration on the host, or ""
 	rep       *reporter
 	client    *fetch.Client
 
+	lock     *nix.Lock        // of fetchInputs, if there was one
+	resolved resolved         // likewise, if there was none
+	patches  [][]byte         // of nixpkgs
 	inputs   inputs           // of fetchInputs
 	mode     string           // of registerHandler: host, private or none
 	emulator *os.File         // likewise, for private
@@ -48,9 +52,10 @@ type inputs struct {
 
 // An input is a tarball in the cache.
 type input struct {
-	Name   string `json:"name"`
-	SHA256 string `json:"sha256"`
-	path   string
+	Name     string `json:"name"`
+	SHA256   string `json:"sha256,omitempty"`
+	Revision string `json:"revision,omitempty"`
+	path     string
 }
 
 // steps runs a pipeline to its end or first error.

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"nixsd-native/internal/image"
 	"nixsd-native/qemu"
 	"nixsd-native/sandbox"
 )
@@ -17,6 +18,9 @@ import (
 type needs struct {
 	state, cache string   // folders
 	config       string   // file of the configuration, or "" for the embedded one
+	flake        string   // --flake, instead of config
+	nixpkgs      string   // folder with nixpkgs, or ""
+	lockFile     string   // pins the inputs; "" if the command has no business with it
 	files        []string // further files that the command line names
 	output       string   // file or folder for results, or ""
 	hostMounts   bool     // what is mounted is to stay: no mount namespace of our own
@@ -30,9 +34,13 @@ type needs struct {
 type privileges interface {
 	// Dirs returns the folders in use.
 	Dirs() (state, cache string)
-	// Config returns the path of the configuration inside the sandbox, or "" if
-	// there is none but the embedded one.
+	// Config returns the path of the configuration's file inside the sandbox, or ""
+	// if there is none but the embedded one or a flake.
 	Config() string
+	// OpenLock opens the lock file; it returns nil if there is none. WriteLock
+	// replaces it.
+	OpenLock() (*os.File, error)
+	WriteLock(text []byte) error
 	// Open opens a file that the command line names.
 	Open(name string) (*os.File, error)
 	// Lock takes the state folder, and calls waiting once if it must wait.
@@ -76,6 +84,7 @@ type sandboxInfo struct {
 // Folders inside the sandbox.
 const (
 	insideConfig   = "/config"
+	insideNixpkgs  = "/nixpkgs"
 	insideInputs   = "/inputs"
 	insideEmulator = "/run/nixsd/" + qemu.FileName
 	insideOwn      = "/etc/nixsd"
@@ -100,6 +109,10 @@ func emulatorDir(dir string) string { return filepath.Join(dir, "emulator") }
 // its file inside the sandbox; both are empty for the embedded one. A link is
 // followed: what a configuration imports lies beside the real file.
 func (n needs) locateConfig() (dir, inside string, err error) {
+	if n.flake != "" {
+		f, err := parseFlake(n.flake)
+		return f.dir, "", err
+	}
 	if n.config == "" {
 		return "", "", nil
 	}
@@ -155,4 +168,58 @@ func diagnosed(err error) error {
 		return sandbox.Diagnose(failure.Op, syscall.Errno(failure.Errno), failure.Message, facts)
 	}
 	return err
+}
+
+// locateNixpkgs returns the folder of --nixpkgs on the host, or "".
+func (n needs) locateNixpkgs() (dir string, err error) {
+	if n.nixpkgs == "" {
+		return "", nil
+	}
+	dir, err = filepath.EvalSymlinks(n.nixpkgs)
+	if err == nil {
+		dir, err = filepath.Abs(dir)
+	}
+	if err == nil {
+		_, err = os.Stat(filepath.Join(dir, "nixos", "default.nix"))
+	}
+	if err != nil {
+		return "", usageErrorf("name the folder of a nixpkgs with nixos/default.nix", "--nixpkgs %s: %v", n.nixpkgs, bare(err))
+	}
+	return dir, nil
+}
+
+// openLock opens the lock file, if there is one.
+func (n needs) openLock() (*os.File, error) {
+	if n.lockFile == "" {
+		return nil, errors.New("this command has no lock file")
+	}
+	f, err := openNamed(n.lockFile)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, usageErrorf("name another file with --lock-file", "%s: %v", n.lockFile, bare(err))
+	}
+	return f, nil
+}
+
+// writeLock replaces the lock file, for its owner.
+func (n needs) writeLock(text []byte, owner image.Owner) error {
+	if n.lockFile == "" {
+		return errors.New("this command has no lock file")
+	}
+	folder, err := image.OpenFolder(filepath.Dir(n.lockFile), owner)
+	if err != nil {
+		return err
+	}
+	defer folder.Close()
+	p, err := folder.Create(filepath.Base(n.lockFile))
+	if err != nil {
+		return err
+	}
+	if _, err := p.File.Write(text); err != nil {
+		p.Discard()
+		return &image.OutputError{Path: n.lockFile, Err: err}
+	}
+	return p.Commit()
 }

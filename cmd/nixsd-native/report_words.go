@@ -18,6 +18,7 @@ var phaseWords = map[string]string{
 	"sandbox":   "setting up the sandbox",
 	"bootstrap": "installing Nix in the sandbox",
 	"evaluate":  "evaluating the configuration",
+	"forecast":  "looking at what there is to do",
 	"build":     "building the image",
 	"deliver":   "delivering the image",
 	"clean-up":  "cleaning up",

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -119,12 +120,54 @@ func (w *workspace) bootstrap(ctx context.Context) error {
 	if w.caBundle == "" {
 		w.caBundle = w.nix.CABundle()
 	}
-	w.nixpkgs = nix.ChannelPath(w.inputs.nixpkgs.SHA256)
-	if _, err := w.session.Open(w.nixpkgs + "/nixos/default.nix"); err != nil {
-		return w.inside(ctx, nix.StepChannel, w.inputs.nixpkgs)
-	}
-	return nil
+	return w.bootstrapNixpkgs(ctx)
 }
+
+// bootstrapNixpkgs unpacks nixpkgs, unless it is there, a folder of the user's, or a
+// flake's own, and makes a patched one of it if patches are wanted.
+func (w *workspace) bootstrapNixpkgs(ctx context.Context) error {
+	in := w.inputs.nixpkgs
+	switch {
+	case w.nixos.flake != "":
+		return nil
+	case in.SHA256 == "":
+		w.nixpkgs = insideNixpkgs
+	default:
+		w.nixpkgs = nix.ChannelPath(in.SHA256)
+		if !w.hasNixpkgs() {
+			if err := w.inside(ctx, nix.StepChannel, in); err != nil {
+				return err
+			}
+		}
+	}
+	if len(w.patches) == 0 {
+		return nil
+	}
+	base, key := w.nixpkgs, nix.PatchedKey(cmp.Or(in.SHA256, in.Name), w.patches...)
+	w.nixpkgs = nix.ChannelPath(key)
+	if in.SHA256 != "" && w.hasNixpkgs() {
+		return nil
+	}
+	_, err := w.insideStep(ctx, "patching nixpkgs", nil, nix.StepPatch, base, key)
+	if bad := (*insideError)(nil); errors.As(err, &bad) && bad.Bad {
+		return usageErrorf("make the patch against this nixpkgs ("+in.Name+"); nothing is guessed about lines that moved", "%v", bad)
+	}
+	return err
+}
+
+// hasNixpkgs reports whether the tree that is to be used is there.
+func (w *workspace) hasNixpkgs() bool {
+	f, err := w.session.Open(w.nixpkgs + "/nixos/default.nix")
+	if err == nil {
+		f.Close()
+	}
+	return err == nil
+}
+
+// An insideError says why a step in the sandbox failed.
+type insideError struct{ nix.InsideMessage }
+
+func (e *insideError) Error() string { return e.InsideMessage.Error }
 
 // inside runs one of package nix's steps in the sandbox, on a tarball.
 func (w *workspace) inside(ctx context.Context, what string, in input) error {
@@ -137,30 +180,41 @@ func (w *workspace) inside(ctx context.Context, what string, in input) error {
 	if err != nil {
 		return err
 	}
+	last, err := w.insideStep(ctx, "unpacking "+in.Name, tarball, what, in.SHA256)
+	w.rep.Bytes("unpacking "+in.Name, info.Size(), info.Size())
+	if bad := (*insideError)(nil); errors.As(err, &bad) && last.Bad {
+		return &untar.FormatError{Name: in.Name, Reason: last.Error}
+	}
+	return err
+}
+
+// insideStep runs one of package nix's steps and returns its last message. If the step
+// failed, that is an *insideError, too.
+func (w *workspace) insideStep(ctx context.Context, label string, stdin *os.File, args ...string) (last nix.InsideMessage, err error) {
 	conf, err := nix.Conf{ManyUsers: w.info.ManyUsers}.Text()
 	if err != nil {
-		return err
+		return last, err
 	}
-	var last nix.InsideMessage
 	exit, err := w.runInSandbox(ctx, sandbox.Command{
-		Self: true, Argv: []string{nix.InsideArg0, what, in.SHA256}, Env: []string{"NIX_CONFIG=" + conf}, Dir: "/",
-	}, tarball,
+		Self: true, Argv: append([]string{nix.InsideArg0}, args...), Env: []string{"NIX_CONFIG=" + conf}, Dir: "/",
+	}, stdin,
 		readInside(func(m nix.InsideMessage) {
+			if m.Note != "" {
+				w.rep.Note("%s", m.Note)
+				return
+			}
 			last = m
-			w.rep.Bytes("unpacking "+in.Name, m.Done, 0)
+			w.rep.Bytes(label, m.Done, 0)
 		}), nil)
-	w.rep.Bytes("unpacking "+in.Name, info.Size(), info.Size())
 	switch {
 	case err != nil:
-		return err
-	case last.Error != "" && last.Bad:
-		return &untar.FormatError{Name: in.Name, Reason: last.Error}
+		return last, err
 	case last.Error != "":
-		return errors.New(last.Error)
+		return last, &insideError{last}
 	case exit != (sandbox.Exit{}):
-		return fmt.Errorf("the step %s ended with %+v", what, exit)
+		return last, fmt.Errorf("the step %s ended with %+v", args[0], exit)
 	}
-	return nil
+	return last, nil
 }
 
 // readInside calls visit for every message of a step inside.

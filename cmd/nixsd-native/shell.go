@@ -16,7 +16,9 @@ import (
 type shellJob struct {
 	commonFlags
 	sourceFlags
+	nixosFlags
 	emulationFlags
+	cacheFlags
 	demo    bool
 	config  string
 	command []string
@@ -38,8 +40,11 @@ Examples:
 			j := new(shellJob)
 			fs.SetInterspersed(false)
 			fs.BoolVar(&j.demo, "demo", false, "the demo's root")
+			j.nixosFlags.inputs(fs)
+			j.nixosFlags.changes(fs)
 			j.sourceFlags.register(fs)
 			j.emulationFlags.register(fs)
+			j.cacheFlags.register(fs)
 			j.commonFlags.register(fs)
 			return j
 		},
@@ -47,30 +52,28 @@ Examples:
 }
 
 func (j *shellJob) check(args []string) error {
-	j.command, j.config = args, defaultConfig()
-	for _, err := range []error{j.commonFlags.check(), j.sourceFlags.check(), j.emulationFlags.check(j.qemu)} {
-		if err != nil {
-			return err
-		}
+	j.command = args
+	if j.flake == "" {
+		j.config = defaultConfig()
 	}
-	if !j.demo {
-		return usageErrorf("add --demo", "this version has the demo's root only")
-	}
-	return nil
+	return firstError(j.commonFlags.check(), j.sourceFlags.check(), j.emulationFlags.check(j.qemu), j.cacheFlags.check(j.offline), j.nixosFlags.check(j.demo))
 }
 
 func (j *shellJob) needs() needs {
-	return needs{state: j.state, cache: j.cache, config: j.config, offline: j.offline, trustedDeb: j.qemu.SHA256, files: j.namedFiles()}
+	n := j.nixosNeeds(j.config, j.demo)
+	n.state, n.cache, n.offline, n.trustedDeb = j.state, j.cache, j.offline, j.qemu.SHA256
+	n.files = append(j.namedFiles(), j.nixosFlags.files()...)
+	return n
 }
 
 func (j *shellJob) run(ctx context.Context, a *app) error {
 	b := newBuild(&buildJob{
-		commonFlags: j.commonFlags, sourceFlags: j.sourceFlags, emulationFlags: j.emulationFlags,
+		commonFlags: j.commonFlags, sourceFlags: j.sourceFlags, nixosFlags: j.nixosFlags, emulationFlags: j.emulationFlags, cacheFlags: j.cacheFlags,
 		config: j.config, demo: j.demo, assembly: assemblyAuto,
 	}, a)
 	defer b.close()
 	err := b.steps(ctx, []step{
-		{"preflight", b.lockState},
+		{"preflight", b.prepareShell},
 		{"inputs", b.fetchInputs},
 		{"handler", b.registerHandler},
 		{"sandbox", b.startSandbox},
@@ -83,20 +86,34 @@ func (j *shellJob) run(ctx context.Context, a *app) error {
 	return b.shell(ctx, j.command)
 }
 
+// prepareShell reads what the shell's root is made of, and takes the state folder.
+func (b *build) prepareShell(ctx context.Context) error {
+	if err := b.readConfiguration(); err != nil {
+		return err
+	}
+	if err := b.readPatches(); err != nil {
+		return err
+	}
+	return b.lockState(ctx)
+}
+
 // shell runs the command, or a shell, on this terminal.
-func (w *workspace) shell(ctx context.Context, argv []string) error {
-	env, err := w.nixEnvironment(nix.Conf{})
+func (b *build) shell(ctx context.Context, argv []string) error {
+	b.askCaches(ctx)
+	env, err := b.nixEnvironment(nix.Conf{Substituters: b.caches, TrustedKeys: b.trusted})
 	if err != nil {
 		return err
 	}
-	if argv, err = w.shellArgs(argv); err != nil {
+	if argv, err = b.shellArgs(argv); err != nil {
 		return err
 	}
-	env = append(env, "NIX_PATH=nixpkgs="+w.nixpkgs)
-	if w.nix.Shell != "" {
-		env = append(env, "PATH="+w.nix.Nix+"/bin:"+path.Dir(w.nix.Shell))
+	if b.nixpkgs != "" {
+		env = append(env, "NIX_PATH=nixpkgs="+b.nixpkgs)
 	}
-	exit, err := w.onTerminal(ctx, sandbox.Command{Argv: argv, Env: env, Dir: "/root"})
+	if b.nix.Shell != "" {
+		env = append(env, "PATH="+b.nix.Nix+"/bin:"+path.Dir(b.nix.Shell))
+	}
+	exit, err := b.onTerminal(ctx, sandbox.Command{Argv: argv, Env: env, Dir: "/root"})
 	if err != nil {
 		return err
 	}

@@ -83,13 +83,22 @@ func writeBootstrap(tw tarWriter, host Host, set Set, walk Walk) error {
 		if path.Clean(h.Name) != "usr/bin/busybox" {
 			return nil
 		}
+		if h.Typeflag != tar.TypeReg {
+			return errors.New("usr/bin/busybox is no file")
+		}
+		if h.Size > maxFile {
+			return fmt.Errorf("usr/bin/busybox has %d bytes", h.Size)
+		}
 		if busybox, err = io.ReadAll(io.LimitReader(content, maxFile)); err != nil {
 			return err
 		}
 		return errFound
 	})
+	if err == nil {
+		err = errors.New("no usr/bin/busybox")
+	}
 	if !errors.Is(err, errFound) {
-		return fmt.Errorf("busybox-static for %s: no usr/bin/busybox (%v)", host.Arch, err)
+		return fmt.Errorf("busybox-static for %s: %v", host.Arch, err)
 	}
 	dir := path.Join(ChannelName, "bootstrap")
 	for _, d := range []string{dir, path.Join(dir, host.System), path.Join(dir, host.System, "bin")} {

@@ -75,7 +75,8 @@ func writeIn(root *os.Root, name string, h *tar.Header, content io.Reader) error
 	return f.Close()
 }
 
-// find follows links, at most 8, and returns the file of a path, or "".
+// find follows links, at most 8, and returns the file of a path, or "". What lies
+// outside of the tree, where a link may point, is none.
 func (t *tree) find(name string) string {
 	for range 8 {
 		to, ok := t.links[name]
@@ -83,6 +84,9 @@ func (t *tree) find(name string) string {
 			break
 		}
 		name = to
+	}
+	if !filepath.IsLocal(name) {
+		return ""
 	}
 	file := filepath.Join(t.dir, name)
 	if info, err := os.Lstat(file); err != nil || !info.Mode().IsRegular() {

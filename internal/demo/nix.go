@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -48,7 +49,11 @@ const certificates = "usr/share/ca-certificates/mozilla/"
 // scratch is an empty folder for its work. The output depends on the packages
 // alone.
 func NixTarball(w io.Writer, host Host, pkgs []Package, walk Walk, scratch string) error {
-	files, err := unpack(walk, pkgs, scratch, func(name string) bool {
+	unpacked := filepath.Join(scratch, "packages") // not beside what becomes the store
+	if err := os.Mkdir(unpacked, 0o700); err != nil {
+		return err
+	}
+	files, err := unpack(walk, pkgs, unpacked, func(name string) bool {
 		return strings.Contains(name, ".so") || strings.HasPrefix(name, certificates) ||
 			name == "usr/bin/nix" || name == "usr/bin/busybox"
 	})
@@ -84,7 +89,7 @@ func recipe(host Host, pkgs []Package) string {
 }
 
 // upstreamVersion cuts a Debian version to what upstream called it: no epoch, no
-// revision, no +dfsg.
+// revision, no +dfsg, no ~deb13u1, whose tilde no store path may have.
 func upstreamVersion(pkgs []Package, name string) string {
 	i := slices.IndexFunc(pkgs, func(p Package) bool { return p.Name == name })
 	if i < 0 {
@@ -94,8 +99,9 @@ func upstreamVersion(pkgs []Package, name string) string {
 	if _, rest, ok := strings.Cut(v, ":"); ok {
 		v = rest
 	}
-	v, _, _ = strings.Cut(v, "-")
-	v, _, _ = strings.Cut(v, "+")
+	if i := strings.IndexAny(v, "-+~"); i >= 0 {
+		v = v[:i]
+	}
 	return v
 }
 
@@ -147,6 +153,9 @@ func (n *nixTree) addNix(files *tree, host Host, version string) (string, error)
 		if needed[soname] == "" {
 			needed[soname] = files.library(host.Triplet, soname)
 		}
+		if needed[soname] == "" {
+			return "", fmt.Errorf("no package has %s", soname)
+		}
 	}
 	for soname, file := range needed {
 		if err := copyFile(file, filepath.Join(lib, soname), 0o755); err != nil {
@@ -172,13 +181,13 @@ func (n *nixTree) addNix(files *tree, host Host, version string) (string, error)
 }
 
 func (n *nixTree) addCertificates(files *tree, version string) (string, error) {
-	names, err := filepath.Glob(filepath.Join(files.dir, certificates, "*.crt"))
+	names, err := fs.Glob(os.DirFS(files.dir), certificates+"*.crt")
 	if err != nil || len(names) == 0 {
 		return "", errors.New("ca-certificates holds no certificates")
 	}
 	var bundle bytes.Buffer
 	for _, name := range names {
-		data, err := os.ReadFile(name)
+		data, err := os.ReadFile(filepath.Join(files.dir, name))
 		if err != nil {
 			return "", err
 		}
@@ -194,7 +203,11 @@ func (n *nixTree) addCertificates(files *tree, version string) (string, error) {
 func (n *nixTree) addShell(files *tree, version string) (string, error) {
 	out := n.path("busybox-static-" + version)
 	bin := filepath.Join(n.onDisk(out), "bin")
-	if err := copyFile(files.find("usr/bin/busybox"), filepath.Join(bin, "busybox"), 0o755); err != nil {
+	program := files.find("usr/bin/busybox")
+	if program == "" {
+		return "", errors.New("busybox-static holds no usr/bin/busybox")
+	}
+	if err := copyFile(program, filepath.Join(bin, "busybox"), 0o755); err != nil {
 		return "", err
 	}
 	if err := os.Symlink("busybox", filepath.Join(bin, "sh")); err != nil {

@@ -31,7 +31,7 @@ func relocate(program []byte, interp string) ([]byte, error) {
 	if err := setInterpreter(f, &out, interp); err != nil {
 		return nil, err
 	}
-	return out, setLibraryPath(f, out)
+	return out, setLibraryPath(f, out[:len(program)])
 }
 
 func setInterpreter(f *elf.File, out *[]byte, interp string) error {
@@ -40,6 +40,9 @@ func setInterpreter(f *elf.File, out *[]byte, interp string) error {
 			continue
 		}
 		const headers, size = 64, 56 // sizes of Elf64_Ehdr, which Debian's headers follow, and Elf64_Phdr
+		if len(*out) < headers+(i+1)*size {
+			return errors.New("program headers are not behind the ELF header")
+		}
 		header := (*out)[headers+i*size:][:size]
 		if elf.ProgType(binary.LittleEndian.Uint32(header)) != elf.PT_INTERP {
 			return errors.New("program headers are not behind the ELF header")
@@ -54,22 +57,21 @@ func setInterpreter(f *elf.File, out *[]byte, interp string) error {
 }
 
 func setLibraryPath(f *elf.File, out []byte) error {
-	note := f.Section(".note.gnu.build-id")
-	dynamic := f.Section(".dynamic")
+	note, id := sectionIn(f, out, ".note.gnu.build-id")
+	dynamic, entries := sectionIn(f, out, ".dynamic")
 	strtab := f.Section(".dynstr")
 	if note == nil || dynamic == nil || strtab == nil {
 		return errors.New("sections of a dynamic program are missing")
 	}
 	const noteHeader = 16 // namesz, descsz, type, "GNU\0"
-	if note.Size < noteHeader+uint64(len(libraryPath)) {
+	if len(id) < noteHeader+len(libraryPath) {
 		return fmt.Errorf("build id of %d bytes", note.Size)
 	}
-	entries := out[dynamic.Offset:][:dynamic.Size]
 	for at := 0; at+32 <= len(entries); at += 16 { // the last DT_NULL stays
 		if elf.DynTag(binary.LittleEndian.Uint64(entries[at:])) != elf.DT_NULL {
 			continue
 		}
-		copy(out[note.Offset+noteHeader:], libraryPath)
+		copy(id[noteHeader:], libraryPath)
 		binary.LittleEndian.PutUint64(entries[at:], uint64(elf.DT_RPATH))
 		// The text is found relative to the string table; the difference may be
 		// negative, which wraps around as the loader's addition does.
@@ -77,4 +79,14 @@ func setLibraryPath(f *elf.File, out []byte) error {
 		return nil
 	}
 	return errors.New("no spare entry in the dynamic section")
+}
+
+// sectionIn returns a section and its bytes in program, or nil if there is none or
+// the program ends before it.
+func sectionIn(f *elf.File, program []byte, name string) (*elf.Section, []byte) {
+	s := f.Section(name)
+	if s == nil || s.Offset > uint64(len(program)) || s.Size > uint64(len(program))-s.Offset {
+		return nil, nil
+	}
+	return s, program[s.Offset:][:s.Size]
 }

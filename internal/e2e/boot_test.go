@@ -139,11 +139,12 @@ func dial(address string, config *ssh.ClientConfig) (*ssh.Client, error) {
 func TestBoot(t *testing.T) {
 	check := mustStay(t)
 	builds(t)
-	t.Run("machine", func(t *testing.T) { testMachine(t, boot(t, filepath.Join(user().home, "first", imageName))) })
+	t.Run("machine", func(t *testing.T) { testMachine(t, boot(t, filepath.Join(user().home, "first", imageName)), "nixos") })
 	check(t)
 }
 
-func testMachine(t *testing.T, m *machine) {
+// testMachine logs in to a machine of the given name.
+func testMachine(t *testing.T, m *machine, host string) {
 	m.await(t, "login:")
 	for _, name := range []string{"nixos", "root"} {
 		c, err := m.login(t, name, ssh.PublicKeys(loginKey()))
@@ -156,7 +157,7 @@ func testMachine(t *testing.T, m *machine) {
 			t.Fatal(err)
 		}
 		out, err := s.CombinedOutput("uname -m; hostname; id -un; mount | grep ' on / '")
-		if want := fmt.Sprintf("aarch64\nnixos\n%s\n", name); err != nil || !strings.HasPrefix(string(out), want) || !strings.Contains(string(out), "ext4") {
+		if want := fmt.Sprintf("aarch64\n%s\n%s\n", host, name); err != nil || !strings.HasPrefix(string(out), want) || !strings.Contains(string(out), "ext4") {
 			t.Errorf("as %s the machine says %q, %v; want %q and an ext4 root", name, out, err, want)
 		}
 	}

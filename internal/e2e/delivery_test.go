@@ -169,7 +169,7 @@ func checkManifest(t *testing.T, m manifest, img string) {
 	for _, p := range m.Phases {
 		names = append(names, p.Name)
 	}
-	if want := []string{"preflight", "inputs", "handler", "sandbox", "bootstrap", "evaluate", "build", "deliver"}; !slices.Equal(names, want) {
+	if want := []string{"preflight", "inputs", "handler", "sandbox", "bootstrap", "evaluate", "forecast", "build", "deliver"}; !slices.Equal(names, want) {
 		t.Errorf("manifest: phases %q; want %q", names, want)
 	}
 }
@@ -190,8 +190,8 @@ func TestStandardOutput(t *testing.T) {
 		t.Errorf("build --json printed %q; want one line with path and manifest", r.out)
 	}
 	last := r.events[len(r.events)-1]
-	if last.Type != "done" || last.OK == nil || !*last.OK || len(last.Phases) != 8 {
-		t.Errorf("the last event is %+v; want done, ok, with 8 phases", last)
+	if last.Type != "done" || last.OK == nil || !*last.OK || len(last.Phases) != 9 {
+		t.Errorf("the last event is %+v; want done, ok, with 9 phases", last)
 	}
 	named := filepath.Join(u.home, "printed", "other.img")
 	args := append(p.with("build", "--demo", "-q", "--ssh-key", u.keyFile(t)), "-o", "printed/other.img")

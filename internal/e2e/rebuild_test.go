@@ -135,8 +135,9 @@ func TestOnlyWhatDepends(t *testing.T) {
 		want         []string
 	}{
 		{"host name", hostNamed(t, "changed"), []string{rootfsName, imageName, systemName}},
-		{"last step", afterImage(t, "true"), []string{imageName}},
-		{"comment", sdCard(t, "The SD card's", "My SD card's"), nil},
+		{"last step", afterImage(t, "true"), []string{rootfsName, imageName}}, // and the configuration in the root
+		{"comment, which is in the image at /etc/nixos", sdCard(t, "The SD card's", "My SD card's"), []string{rootfsName, imageName}},
+		{"nothing", sdCard(t), nil},
 	} {
 		file := u.write(t, "changed/sd-card.nix", c.config)
 		r := must(t, job{as: u, dir: filepath.Dir(file), args: buildArgs(t, u, p, "changed-out")}) // ./sd-card.nix is the default

@@ -34,9 +34,13 @@ func Start(c Command) (*Worker, error) {
 	started := make(chan *Worker)
 	failed := make(chan error)
 	go func() {
-		// The parent-death signal comes when this thread ends (golang/go#27505).
+		// The parent-death signal comes when this thread ends (golang/go#27505). It is
+		// never unlocked, so that nothing else inherits that it gets no new privileges.
 		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
+		if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+			failed <- os.NewSyscallError("prctl", err)
+			return
+		}
 		cmd := &exec.Cmd{
 			Path: "/proc/self/exe", Args: c.Args, Env: c.Env,
 			Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, ExtraFiles: c.Files,
@@ -95,6 +99,9 @@ func ProveDropped() error {
 		if d.Effective|d.Permitted|d.Inheritable != 0 {
 			return errors.New("the worker still has capabilities")
 		}
+	}
+	if set, err := unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0); err != nil || set != 1 {
+		return fmt.Errorf("the worker could gain privileges by a set-uid program (%d, %v)", set, err)
 	}
 	return nil
 }

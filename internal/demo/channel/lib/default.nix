@@ -88,7 +88,7 @@ let
     mkForce = lib.mkOverride 50;
     mkBefore = lib.mkOrder 500;
     mkAfter = lib.mkOrder 1500;
-    mkOrder = order: content: content;
+    mkOrder = priority: content: { _type = "order"; inherit priority content; };
 
     mkOption = args: { _type = "option"; } // args;
     mkEnableOption =

@@ -7,7 +7,9 @@ lib:
 let
   ordinary = 100; # priority of a definition without mkOverride
 
-  # A definition as those it stands for: { file, priority, value }.
+  middle = 1000; # place of a definition without mkOrder
+
+  # A definition as those it stands for: { file, priority, order, value }.
   discharge =
     d:
     let
@@ -20,8 +22,10 @@ let
       lib.concatMap (value: discharge (d // { inherit value; })) v.contents
     else if type == "override" then
       discharge (d // { inherit (v) priority; value = v.content; })
+    else if type == "order" then
+      discharge (d // { order = v.priority; value = v.content; })
     else
-      [ ({ priority = ordinary; } // d) ];
+      [ ({ priority = ordinary; order = middle; } // d) ];
 
   # The same for a set of definitions, but with the properties moved into the set,
   # so that what is defined can be known before any condition is.
@@ -38,6 +42,8 @@ let
       lib.concatMap (value: pushDown (d // { inherit value; })) v.contents
     else if type == "override" then
       into (lib.mkOverride v.priority) v.content
+    else if type == "order" then
+      into (lib.mkOrder v.priority) v.content
     else
       [ d ];
 
@@ -117,7 +123,7 @@ let
   value =
     loc: option: defs:
     let
-      all = strongest (lib.concatMap discharge defs);
+      all = builtins.sort (a: b: a.order < b.order) (strongest (lib.concatMap discharge defs));
     in
     if all != [ ] then
       option.type.merge loc all

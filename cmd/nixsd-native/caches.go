@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"nixsd-native/internal/fetch"
+	"nixsd-native/nix"
+)
+
+// cacheFlags name binary caches.
+type cacheFlags struct {
+	substituters, keys []string
+}
+
+func (f *cacheFlags) register(fs *pflag.FlagSet) {
+	fs.StringArrayVar(&f.substituters, "substituter", nil, "`URL` of a binary cache to ask before "+nix.CacheURL+"; repeatable")
+	fs.StringArrayVar(&f.keys, "trusted-public-key", nil, "`key` of a binary cache, NAME:BASE64; repeatable")
+}
+
+// publicKey is a key as Nix prints it: a name, and an ed25519 key in base 64.
+var publicKey = regexp.MustCompile(`^[^:\s]+:[A-Za-z0-9+/]{43}=$`)
+
+func (f *cacheFlags) check(offline bool) error {
+	for _, s := range f.substituters {
+		if !isWebURL(s) {
+			return usageErrorf("", "--substituter must be an http or https URL, not %q", s)
+		}
+	}
+	for _, k := range f.keys {
+		if !publicKey.MatchString(k) {
+			return usageErrorf("a key looks like "+nix.CacheKey, "--trusted-public-key %q is no key", k)
+		}
+	}
+	if offline && len(f.substituters) > 0 {
+		return usageErrorf("", "--offline asks no cache, so --substituter has no effect")
+	}
+	return nil
+}
+
+// cacheTimeout bounds the question whether a cache is there.
+const cacheTimeout = 10 * time.Second
+
+// maxCacheInfo bounds a nix-cache-info in bytes; upstream's has 60.
+const maxCacheInfo = 64 << 10
+
+// askCaches chooses the binary caches: the given ones and, for NixOS, its own. One that
+// does not answer is named and left out, unless there is no other.
+func (b *build) askCaches(ctx context.Context) {
+	all := b.job.substituters
+	b.trusted = b.job.keys
+	if !b.demo {
+		all = append(all[:len(all):len(all)], nix.CacheURL)
+		b.trusted = append(b.trusted[:len(b.trusted):len(b.trusted)], nix.CacheKey)
+	}
+	if b.job.offline {
+		return
+	}
+	errs := make([]error, len(all))
+	var asking sync.WaitGroup
+	for i, url := range all {
+		asking.Go(func() { errs[i] = b.askCache(ctx, url) })
+	}
+	asking.Wait()
+	for i, url := range all {
+		switch {
+		case errs[i] == nil:
+			b.caches = append(b.caches, url)
+		case len(all) == 1:
+			b.caches = all
+			b.rep.Warn("the only binary cache, %s, does not answer: %v", url, errs[i])
+		case ctx.Err() == nil:
+			b.rep.Warn("the binary cache %s is left out: %v", url, errs[i])
+		}
+	}
+}
+
+// askCache asks a cache whether it is one.
+func (b *build) askCache(ctx context.Context, url string) error {
+	ctx, cancel := context.WithTimeout(ctx, cacheTimeout)
+	defer cancel()
+	once := *b.client
+	once.Attempts, once.Report, once.Progress = 1, nil, nil
+	info, err := once.Document(ctx, []string{strings.TrimSuffix(url, "/") + "/nix-cache-info"}, maxCacheInfo)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return errors.New("no answer")
+	}
+	if failed := (*fetch.NetworkError)(nil); errors.As(err, &failed) && len(failed.Attempts) > 0 {
+		return failed.Attempts[0].Err
+	}
+	if err != nil {
+		return err
+	}
+	return nix.CheckCacheInfo(info)
+}

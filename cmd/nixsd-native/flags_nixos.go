@@ -1,0 +1,187 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"nixsd-native/nix"
+)
+
+// nixosFlags say which NixOS and which Nix are used. Those in locked are recorded in
+// the lock file.
+type nixosFlags struct {
+	release, nixpkgs, nixpkgsSHA256 string
+	tarball, tarballSHA256          string // of Nix
+	lockFile                        string
+	channelMirror, nixMirror        string
+	patches                         []string
+	resize2fs                       bool
+	withoutZFS                      bool
+	flake                           string
+	attr                            string
+}
+
+// inputs registers the flags about what is downloaded.
+func (f *nixosFlags) inputs(fs *pflag.FlagSet) {
+	fs.StringVar(&f.release, "nixos-release", "", "`release` of NixOS, such as "+nix.DefaultRelease+" or unstable (default "+nix.DefaultRelease+")")
+	fs.StringVar(&f.nixpkgs, "nixpkgs", "", "another nixpkgs: the `URL` of a tarball, a revision, or a folder")
+	fs.StringVar(&f.nixpkgsSHA256, "nixpkgs-sha256", "", "the expected `hash` of --nixpkgs, a tarball")
+	fs.StringVar(&f.tarball, "nix", "", "another Nix: its binary tarball, a `file or URL`")
+	fs.StringVar(&f.tarballSHA256, "nix-sha256", "", "the expected `hash` of --nix")
+	fs.StringVar(&f.lockFile, "lock-file", "", "`file` that pins the inputs (default "+nix.LockName+" beside CONFIG)")
+	fs.StringVar(&f.channelMirror, "channel-mirror", nix.ChannelsURL, "`URL` of a mirror of NixOS channels")
+	fs.StringVar(&f.nixMirror, "nix-mirror", nix.ReleasesURL, "`URL` of a mirror of Nix releases")
+}
+
+// changes registers the flags about what is made of it.
+func (f *nixosFlags) changes(fs *pflag.FlagSet) {
+	fs.StringVar(&f.flake, "flake", "", "build `REF#NAME` of a flake's nixosConfigurations instead of CONFIG")
+	fs.StringVar(&f.attr, "attr", nix.DefaultAttr, "build another `attribute` of the system")
+	fs.StringArrayVar(&f.patches, "patch", nil, "apply the patch in `file` to nixpkgs first; repeatable")
+	fs.BoolVar(&f.resize2fs, "apply-resize2fs-patch", false, "let the image builder of NixOS 20.03 and older check the file system before it shrinks it")
+	fs.BoolVar(&f.withoutZFS, "disable-zfs", false, "leave ZFS out of the image")
+}
+
+// asked are the flags that choose inputs, as they were given, by name.
+func (f *nixosFlags) asked(s *sourceFlags) map[string]string {
+	all := map[string]string{
+		"nixos-release": f.release, "nixpkgs": f.nixpkgs, "nixpkgs-sha256": f.nixpkgsSHA256,
+		"nix": f.tarball, "nix-sha256": f.tarballSHA256,
+		"qemu-deb": s.qemu.Deb, "qemu-sha256": s.qemu.SHA256, "qemu-suite": s.qemu.Suite,
+	}
+	for name, value := range all {
+		if value == "" {
+			delete(all, name)
+		} else if info, err := os.Stat(value); err == nil && info.Mode().IsRegular() {
+			all[name] = filepath.Base(value) // wherever it lies
+		}
+	}
+	return all
+}
+
+// setAsked is the reverse of asked, for flags that were not given.
+func (f *nixosFlags) setAsked(s *sourceFlags, flags map[string]string) {
+	for name, to := range map[string]*string{
+		"nixos-release": &f.release, "nixpkgs": &f.nixpkgs, "nixpkgs-sha256": &f.nixpkgsSHA256,
+		"nix": &f.tarball, "nix-sha256": &f.tarballSHA256,
+		"qemu-deb": &s.qemu.Deb, "qemu-sha256": &s.qemu.SHA256, "qemu-suite": &s.qemu.Suite,
+	} {
+		if *to == "" {
+			*to = flags[name]
+		}
+	}
+}
+
+func (f *nixosFlags) check(demo bool) error {
+	f.nixpkgsSHA256, f.tarballSHA256 = strings.ToLower(f.nixpkgsSHA256), strings.ToLower(f.tarballSHA256)
+	if f.release != "" {
+		if _, err := nix.Channel(f.release); err != nil {
+			return usageErrorf("", "--nixos-release: %v", err)
+		}
+	}
+	switch {
+	case f.release != "" && f.nixpkgs != "":
+		return usageErrorf("", "--nixos-release and --nixpkgs exclude each other")
+	case f.nixpkgs != "" && !f.nixpkgsIsFolder() && !nix.IsRevision(f.nixpkgs) && !isWebURL(f.nixpkgs):
+		return usageErrorf("name a folder, the URL of a tarball, or a revision of 40 hexadecimal digits", "--nixpkgs %q is none of what it takes", f.nixpkgs)
+	case f.nixpkgsSHA256 != "" && (f.nixpkgs == "" || f.nixpkgsIsFolder()):
+		return usageErrorf("", "--nixpkgs-sha256 is about --nixpkgs URL or REVISION")
+	case f.nixpkgsSHA256 != "" && !hexSHA256.MatchString(f.nixpkgsSHA256):
+		return usageErrorf("", "--nixpkgs-sha256 must be 64 hexadecimal digits, not %q", f.nixpkgsSHA256)
+	case f.tarballSHA256 != "" && f.tarball == "":
+		return usageErrorf("", "--nix-sha256 is about --nix FILE|URL")
+	case f.tarballSHA256 != "" && !hexSHA256.MatchString(f.tarballSHA256):
+		return usageErrorf("", "--nix-sha256 must be 64 hexadecimal digits, not %q", f.tarballSHA256)
+	case strings.Contains(f.tarball, "://") && !isWebURL(f.tarball):
+		return usageErrorf("", "--nix must be a file or an http or https URL, not %q", f.tarball)
+	case strings.Contains(f.tarball, "://") && f.tarballSHA256 == "":
+		return usageErrorf("add --nix-sha256 HASH; upstream has it in a file .sha256 beside the tarball", "a Nix from a URL needs its hash")
+	case !isWebURL(f.channelMirror) || !isWebURL(f.nixMirror):
+		return usageErrorf("", "--channel-mirror and --nix-mirror must be http or https URLs")
+	}
+	if demo {
+		return f.refusedForDemo()
+	}
+	return f.checkChanges()
+}
+
+// refusedForDemo names a flag that the demo, whose inputs are Debian's, has no use for.
+func (f *nixosFlags) refusedForDemo() error {
+	for name, given := range map[string]bool{
+		"--nixos-release": f.release != "", "--nixpkgs": f.nixpkgs != "", "--nix": f.tarball != "", "--lock-file": f.lockFile != "",
+		"--flake": f.flake != "", "--patch": len(f.patches) > 0, "--apply-resize2fs-patch": f.resize2fs,
+		"--channel-mirror": f.channelMirror != nix.ChannelsURL, "--nix-mirror": f.nixMirror != nix.ReleasesURL,
+		"--disable-zfs": f.withoutZFS,
+	} {
+		if given {
+			return usageErrorf("", "--demo is not made of NixOS, so %s has no effect", name)
+		}
+	}
+	return nil
+}
+
+func (f *nixosFlags) checkChanges() error {
+	if f.flake != "" {
+		for name, given := range map[string]bool{
+			"--nixos-release": f.release != "", "--nixpkgs": f.nixpkgs != "",
+			"--patch": len(f.patches) > 0, "--apply-resize2fs-patch": f.resize2fs,
+		} {
+			if given {
+				return usageErrorf("change the flake's input nixpkgs", "a flake brings its own nixpkgs, so --flake and %s exclude each other", name)
+			}
+		}
+	}
+	if f.attr != "" && !attrPath.MatchString(f.attr) {
+		return usageErrorf("name one such as "+nix.DefaultAttr, "--attr %q is no attribute path", f.attr)
+	}
+	return nil
+}
+
+// attrPath is a dotted path of attributes.
+var attrPath = regexp.MustCompile(`^[A-Za-z_][\w'-]*(\.("[^"\\$]+"|[A-Za-z_][\w'-]*))*$`)
+
+// nixpkgsIsFolder reports whether --nixpkgs names a folder of this machine.
+func (f *nixosFlags) nixpkgsIsFolder() bool {
+	info, err := os.Stat(f.nixpkgs)
+	return err == nil && info.IsDir()
+}
+
+// files lists the files that these flags name.
+func (f *nixosFlags) files() []string {
+	all := slices.Clone(f.patches)
+	if f.tarball != "" && !strings.Contains(f.tarball, "://") {
+		all = append(all, f.tarball)
+	}
+	return all
+}
+
+// lockPath is where the lock file lies for a configuration, or a flake's folder.
+func (f *nixosFlags) lockPath(config string) string {
+	if f.lockFile != "" {
+		return f.lockFile
+	}
+	if info, err := os.Stat(config); err == nil && info.IsDir() {
+		return filepath.Join(config, nix.LockName)
+	}
+	if config == "" {
+		return nix.LockName
+	}
+	return filepath.Join(filepath.Dir(config), nix.LockName)
+}
+
+// nixosNeeds are the needs of a command that builds, or prepares to build, config.
+func (f *nixosFlags) nixosNeeds(config string, demo bool) needs {
+	n := needs{config: config, flake: f.flake}
+	if f.nixpkgsIsFolder() {
+		n.nixpkgs = f.nixpkgs
+	}
+	if !demo {
+		n.lockFile = f.lockPath(configOrFlake(config, f.flake))
+	}
+	return n
+}

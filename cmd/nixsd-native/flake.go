@@ -1,0 +1,77 @@
+package main
+
+import (
+	"cmp"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// A flakeRef is what --flake says, taken apart.
+type flakeRef struct {
+	ref  string // as Nix takes it inside the sandbox, without the name
+	name string // of nixosConfigurations, or ""
+	// dir is the folder on the host that the sandbox must see, or "" for a flake that
+	// Nix fetches: the flake's, or that of the git work tree it lies in.
+	dir string
+}
+
+// parseFlake reads REF#NAME. A path is a local flake; anything else is Nix's matter.
+func parseFlake(s string) (flakeRef, error) {
+	ref, name, _ := strings.Cut(s, "#")
+	name = strings.TrimPrefix(name, "nixosConfigurations.")
+	if ref == "" {
+		ref = "."
+	}
+	if !isLocalFlake(ref) {
+		return flakeRef{ref: ref, name: name}, nil
+	}
+	dir, err := filepath.EvalSymlinks(strings.TrimPrefix(ref, "path:"))
+	if err == nil {
+		dir, err = filepath.Abs(dir)
+	}
+	if err != nil {
+		return flakeRef{}, usageErrorf("name the folder with flake.nix, such as .#rpi", "--flake %s: %v", s, bare(err))
+	}
+	if _, err := os.Stat(filepath.Join(dir, "flake.nix")); err != nil {
+		return flakeRef{}, usageErrorf("name the folder with flake.nix, such as .#rpi", "--flake %s: %s has no flake.nix", s, dir)
+	}
+	return localFlake(dir, name, strings.HasPrefix(ref, "path:")), nil
+}
+
+// isLocalFlake tells a path from a URL-like reference and from a name of the registry.
+func isLocalFlake(ref string) bool {
+	return strings.HasPrefix(ref, ".") || strings.HasPrefix(ref, "/") || strings.HasPrefix(ref, "path:")
+}
+
+// localFlake refers to a folder as the sandbox sees it. In a git work tree Nix sees
+// what git tracks, so all of the tree must be there.
+func localFlake(dir, name string, plain bool) flakeRef {
+	for top := dir; !plain; top = filepath.Dir(top) {
+		if info, err := os.Stat(filepath.Join(top, ".git")); err == nil && info.IsDir() {
+			f := flakeRef{ref: "git+file://" + insideConfig, name: name, dir: top}
+			if sub, err := filepath.Rel(top, dir); err == nil && sub != "." {
+				f.ref += "?dir=" + url.QueryEscape(sub)
+			}
+			return f
+		}
+		if top == filepath.Dir(top) {
+			break
+		}
+	}
+	return flakeRef{ref: "path:" + insideConfig, name: name, dir: dir}
+}
+
+// configOrFlake is what the lock file lies beside: the configuration, or the folder
+// of a local flake.
+func configOrFlake(config, flake string) string {
+	if flake == "" {
+		return config
+	}
+	ref, _, _ := strings.Cut(flake, "#")
+	if ref == "" || isLocalFlake(ref) {
+		return cmp.Or(strings.TrimPrefix(ref, "path:"), ".")
+	}
+	return ""
+}

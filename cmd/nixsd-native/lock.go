@@ -1,0 +1,88 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"nixsd-native/nix"
+	"nixsd-native/qemu"
+)
+
+// readLock reads the lock file, or returns nil if there is none.
+func (w *workspace) readLock() (*nix.Lock, error) {
+	f, err := w.privileges.OpenLock()
+	if err != nil || f == nil {
+		return nil, err
+	}
+	defer f.Close()
+	l, err := nix.ReadLock(f)
+	if err != nil {
+		return nil, err
+	}
+	return &l, nil
+}
+
+// obeyLock takes the lock over, if there is one. A flag that chooses other inputs than
+// those that the lock was made with is an error: only update changes a lock.
+func (w *workspace) obeyLock() error {
+	l, err := w.readLock()
+	if err != nil || l == nil {
+		return err
+	}
+	asked := w.nixos.asked(w.sources)
+	for _, name := range slices.Sorted(maps.Keys(asked)) {
+		if name == "nixpkgs" && w.nixos.nixpkgsIsFolder() || l.Flags[name] == asked[name] {
+			continue
+		}
+		return usageErrorf(fmt.Sprintf("leave the flag out, or change the lock: nixsd-native update --%s %s", name, quoted(asked[name])),
+			"%s was made without --%s %s", nix.LockName, name, asked[name])
+	}
+	w.lock = l
+	return nil
+}
+
+// saveLock records what the inputs of this run were resolved to.
+func (w *workspace) saveLock() (nix.Lock, error) {
+	l := nix.Lock{
+		Flags: w.nixos.asked(w.sources), Nixpkgs: w.resolved.nixpkgs, Nix: w.resolved.nix, QEMU: w.lockedEmulator(),
+	}
+	text, err := l.Text()
+	if err != nil {
+		return nix.Lock{}, err
+	}
+	return l, w.privileges.WriteLock(text)
+}
+
+// wantedEmulator is the one that the lock, or else the command line, asks for.
+func (w *workspace) wantedEmulator() qemu.Want {
+	if w.lock == nil {
+		return w.sources.qemu
+	}
+	q := w.lock.QEMU
+	if _, ok := qemu.ByHash(q.SHA256); ok {
+		return qemu.Want{SHA256: q.SHA256}
+	}
+	if q.URL == "" {
+		return qemu.Want{Deb: w.lock.Flags["qemu-deb"], SHA256: q.SHA256}
+	}
+	return qemu.Want{Deb: q.URL, SHA256: q.SHA256}
+}
+
+// lockedEmulator is what a lock records of an emulator: the resolved one or, on a
+// machine that needs none, the default.
+func (w *workspace) lockedEmulator() nix.LockedDeb {
+	if e := w.inputs.emulator; e != nil {
+		return nix.LockedDeb{Name: e.Name, Version: e.Version, SHA256: e.SHA256, URL: e.URL}
+	}
+	pin := qemu.Default()
+	return nix.LockedDeb{Name: pin.Name(), Version: pin.Version, SHA256: pin.SHA256}
+}
+
+// warnOfEndOfLife warns of a release that gets no security updates, or soon none.
+func (w *workspace) warnOfEndOfLife(channel string) {
+	if text := nix.EndOfLifeWarning(nix.ReleaseOf(channel), time.Now()); text != "" {
+		w.rep.Warn("%s; go on to a newer one: nixsd-native update --nixos-release RELEASE", text)
+	}
+}

@@ -1,0 +1,36 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"nixsd-native/nix"
+	"nixsd-native/sandbox"
+)
+
+// maxPatch bounds a patch in bytes; it travels to the sandbox in one message.
+const maxPatch = 1 << 20
+
+// readPatches reads what nixpkgs is to be changed by, and puts it into the sandbox.
+func (b *build) readPatches() error {
+	add := func(name string, data []byte) {
+		b.patches = append(b.patches, data)
+		b.changes = append(b.changes, sandbox.File{Path: nix.PatchDir + "/" + name, Mode: 0o644, Data: data})
+	}
+	if b.nixos.resize2fs {
+		add(nix.ResizePatch, []byte(nix.ResizePatch))
+	}
+	for i, name := range b.nixos.patches {
+		f, err := b.privileges.Open(name)
+		if err != nil {
+			return usageErrorf("name an existing file with --patch", "--patch %s: %v", name, bare(err))
+		}
+		data, err := readAllBounded(f, name, maxPatch)
+		f.Close()
+		if err != nil {
+			return err
+		}
+		add(fmt.Sprintf("%03d-%s", i+1, filepath.Base(name)), data)
+	}
+	return nil
+}

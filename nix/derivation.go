@@ -1,0 +1,21 @@
+package nix
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/nix-community/go-nix/pkg/derivation"
+)
+
+// maxDerivation bounds a derivation's file in bytes; an image's has some 10 kB.
+const maxDerivation = 16 << 20
+
+// DerivationSystem reads what system a derivation is built on from its file in the
+// store.
+func DerivationSystem(r io.Reader) (string, error) {
+	d, err := derivation.ReadDerivation(io.LimitReader(r, maxDerivation))
+	if err != nil {
+		return "", fmt.Errorf("read the derivation: %v", err)
+	}
+	return d.Platform, nil
+}

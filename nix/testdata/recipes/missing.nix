@@ -1,0 +1,1 @@
+{ imports = [ ./nowhere.nix ]; x = import ./nowhere.nix; }

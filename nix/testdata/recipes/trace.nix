@@ -1,0 +1,1 @@
+builtins.trace "looking" (builtins.warn "careful" (throw "nothing found"))

@@ -1,0 +1,1 @@
+{ imports = [ (/. + "/inputs/some one's \"\${folder}\"/sd-card.nix") (/. + "/etc/nixsd/assembly.nix") ]; }
