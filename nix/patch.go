@@ -159,11 +159,25 @@ func applyPatch(tree *os.Root, name string, data []byte) error {
 		return &PatchError{name, "changes nothing: is it a unified diff?"}
 	}
 	for _, f := range files {
+		f.OldName, f.NewName = inTree(tree, f.OldName), inTree(tree, f.NewName)
 		if err := applyFile(tree, f); err != nil {
 			return &PatchError{name, fmt.Sprintf("does not apply to %s: %v", cmp.Or(f.OldName, f.NewName), err)}
 		}
 	}
 	return nil
+}
+
+// inTree takes the folders a and b off a name, which diffs that git did not make still
+// have, unless the tree has them.
+func inTree(tree *os.Root, name string) string {
+	first, rest, _ := strings.Cut(name, "/")
+	if first != "a" && first != "b" {
+		return name
+	}
+	if _, err := tree.Lstat(first); err == nil {
+		return name
+	}
+	return rest
 }
 
 // applyFile replaces, makes, renames or removes one file. It never writes into one,

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"regexp"
 	"strings"
 	"sync"
@@ -92,7 +93,11 @@ func (b *build) askCache(ctx context.Context, url string) error {
 		return errors.New("no answer")
 	}
 	if failed := (*fetch.NetworkError)(nil); errors.As(err, &failed) && len(failed.Attempts) > 0 {
-		return failed.Attempts[0].Err
+		err = failed.Attempts[0].Err
+		for _, hint := range fetch.CertificateHints(err) {
+			err = fmt.Errorf("%v; %s", err, hint)
+		}
+		return err
 	}
 	if err != nil {
 		return err

@@ -22,8 +22,9 @@ var proxyVariables = []string{
 	"HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "ALL_PROXY", "NO_PROXY",
 }
 
-// certificateVariables name a file of CA certificates, the first that is set wins.
-var certificateVariables = []string{"NIX_SSL_CERT_FILE", "SSL_CERT_FILE", "CURL_CA_BUNDLE"}
+// certificateVariables name a file of CA certificates, the first that is set wins. The
+// first is what Go's crypto/x509 reads, so downloads inside and outside agree.
+var certificateVariables = []string{"SSL_CERT_FILE", "NIX_SSL_CERT_FILE", "CURL_CA_BUNDLE"}
 
 // passedOn are the variables that the worker gets from the monitor.
 var passedOn = slices.Concat(proxyVariables, certificateVariables, []string{"SSL_CERT_DIR", "TERM", "LANG", "LC_ALL", "LC_CTYPE", "NO_COLOR", "COLUMNS"})

@@ -32,20 +32,23 @@ func newNixOS(t *testing.T) nixos {
 		}
 		return all[0]
 	}
-	system := map[string]string{"amd64": "x86_64-linux", "arm64": "aarch64-linux"}[runtime.GOARCH]
 	server := upstream.Start(t, lab(), upstream.Content{
-		NixTar: found("*-nix-demo-*"), NixVersion: "2.35.2", NixSystem: system, ChannelTar: found("*-nixexprs-demo*"), Release: nix.DefaultRelease,
+		NixTar: found("*-nix-demo-*"), NixVersion: "2.35.2", NixSystem: nativeArch(), ChannelTar: found("*-nixexprs-demo*"), Release: nix.DefaultRelease,
 	})
 	return nixos{server, user(), p}
+}
+
+// nativeArch is this machine in Nix's words.
+func nativeArch() string {
+	return map[string]string{"amd64": "x86_64-linux", "arm64": "aarch64-linux"}[runtime.GOARCH]
 }
 
 // args are those of a command that gets its inputs from the server. Nothing but URLs
 // differs from what people type, and the hash of the Nix, which is no release of
 // upstream's.
 func (n nixos) args(command string, more ...string) []string {
-	system := map[string]string{"amd64": "x86_64-linux", "arm64": "aarch64-linux"}[runtime.GOARCH]
 	args := n.with(command, "--log-format", "json", "--channel-mirror", n.ChannelsURL(),
-		"--nix", n.ReleasesURL()+"/nix/nix-2.35.2/nix-2.35.2-"+system+".tar.xz", "--nix-sha256", n.NixSHA256())
+		"--nix", n.ReleasesURL()+"/nix/nix-2.35.2/nix-2.35.2-"+nativeArch()+".tar.xz", "--nix-sha256", n.NixSHA256())
 	return append(args, more...)
 }
 

@@ -72,7 +72,7 @@ type result struct {
 // start starts a job. With --log-format json its events can be awaited.
 func start(t *testing.T, j job) *process {
 	t.Helper()
-	p := &process{t: t, json: slices.Contains(j.args, "json"), events: make(chan event, 1<<16), begun: time.Now()}
+	p := &process{t: t, json: printsJSON(j.args), events: make(chan event, 1<<16), begun: time.Now()}
 	p.cmd = exec.Command(testenv.Binary(t), j.args...)
 	p.cmd.Env, p.cmd.Dir = j.as.environment(j.env), j.dir
 	if j.dir == "" {
@@ -96,6 +96,17 @@ func start(t *testing.T, j job) *process {
 	go p.read(r)
 	t.Cleanup(p.abandon)
 	return p
+}
+
+// printsJSON reports whether the last --log-format is json.
+func printsJSON(args []string) bool {
+	format := ""
+	for i := 1; i < len(args); i++ {
+		if args[i-1] == "--log-format" {
+			format = args[i]
+		}
+	}
+	return format == "json"
 }
 
 // abandon ends a process that a failed test left.

@@ -84,6 +84,9 @@ func (x *extractor) entry(h *tar.Header, content io.Reader) error {
 	if !fs.ValidPath(name) || strings.ContainsRune(h.Name, 0) {
 		return &FormatError{h.Name, "leads out of the archive"}
 	}
+	if tooLong(name) || h.Typeflag == tar.TypeSymlink && (h.Linkname == "" || len(h.Linkname) >= maxPath) {
+		return &FormatError{h.Name[:min(len(h.Name), maxName)], "has a name, or a link's target, of a length that Linux does not take"}
+	}
 	if name == "." && h.Typeflag == tar.TypeDir {
 		return nil
 	}
@@ -108,6 +111,26 @@ func (x *extractor) entry(h *tar.Header, content io.Reader) error {
 		return x.hardLink(name, h.Linkname)
 	}
 	return &FormatError{name, fmt.Sprintf("is of type %q: no file, folder or link", h.Typeflag)}
+}
+
+// Linux's bounds of a path and of a name in it, in bytes (PATH_MAX with its end, NAME_MAX
+// in linux/limits.h).
+const (
+	maxPath = 4096
+	maxName = 255
+)
+
+// tooLong reports whether a path is one that Linux refuses.
+func tooLong(name string) bool {
+	if len(name) >= maxPath {
+		return true
+	}
+	for part := range strings.SplitSeq(name, "/") {
+		if len(part) > maxName {
+			return true
+		}
+	}
+	return false
 }
 
 // parents makes the folders of a path that the archive did not list.
