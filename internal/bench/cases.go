@@ -2,11 +2,15 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"time"
+
+	"nixsd-native"
 
 	"nixsd-native/qemu"
 )
@@ -123,7 +127,54 @@ func (l *lab) comparisons() []comparison {
 			},
 			target: "at most 1 s more", met: func(a, b time.Duration) bool { return a <= b+time.Second },
 		},
+		{
+			name:   "root file system and image, build phase",
+			ours:   l.assembled("native"),
+			theirs: l.assembled("emulated"),
+			target: "2.5 times faster", met: ratio(2.5),
+		},
 	}
+}
+
+// assembled is a build of nothing but root file system and image, by tools of a kind.
+// A new comment in the configuration, which is in the image, makes both anew.
+func (l *lab) assembled(tools string) command {
+	config := l.path("assembly", "sd-card.nix")
+	n := 0
+	return command{
+		name: "--assembly " + tools,
+		argv: append([]string{l.program}, l.demo("build", "-q", "--json", "--assembly", tools, "-o", l.dir+"/", config)...),
+		prepare: func() error {
+			n++
+			text := fmt.Sprintf("%s# %s tools, run %d\n", nixsd.DefaultConfig, tools, n)
+			return firstError(os.MkdirAll(filepath.Dir(config), 0o755), os.WriteFile(config, []byte(text), 0o644))
+		},
+		parse: parseBuildPhase,
+	}
+}
+
+// parseBuildPhase reads how long the phase "build" took from the manifest that a build
+// printed, behind warnings.
+func parseBuildPhase(out []byte) (sample, error) {
+	var m struct {
+		Phases []struct {
+			Name    string
+			Seconds float64
+		}
+	}
+	i := bytes.IndexByte(out, '{')
+	if i < 0 {
+		return sample{}, fmt.Errorf("no manifest in %q", out)
+	}
+	if err := json.NewDecoder(bytes.NewReader(out[i:])).Decode(&m); err != nil {
+		return sample{}, err
+	}
+	for _, p := range m.Phases {
+		if p.Name == "build" {
+			return sample{wall: time.Duration(p.Seconds * float64(time.Second))}, nil
+		}
+	}
+	return sample{}, errors.New("the manifest has no phase build")
 }
 
 // fresh returns a preparation that empties a folder.
