@@ -124,7 +124,7 @@ func (j *buildJob) run(ctx context.Context, a *app) error {
 		{"inputs", b.fetchInputs},
 		{"handler", b.registerHandler},
 		{"sandbox", b.startSandbox},
-		{"bootstrap", b.bootstrap},
+		{"bootstrap", b.bootstrapAndLock},
 		{"evaluate", b.evaluate},
 		{"forecast", b.forecastBuild},
 		{"build", b.realise},

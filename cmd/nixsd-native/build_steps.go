@@ -137,10 +137,24 @@ func (b *build) fetchInputs(ctx context.Context) error {
 	if offline := (*fetch.OfflineError)(nil); errors.As(err, &offline) {
 		offline.Command = b.fetchLine()
 	}
-	if err != nil || b.demo || b.lock != nil || b.nixos.nixpkgsIsFolder() {
+	return err
+}
+
+// bootstrapAndLock makes a lock, if there is none, once the inputs proved to be what
+// they should.
+func (b *build) bootstrapAndLock(ctx context.Context) error {
+	if err := b.bootstrap(ctx); err != nil {
 		return err
 	}
-	_, err = b.saveLock()
+	return b.makeLock()
+}
+
+// makeLock makes a lock if there is none.
+func (b *build) makeLock() error {
+	if b.demo || b.lock != nil || b.nixos.nixpkgsIsFolder() {
+		return nil
+	}
+	_, err := b.saveLock()
 	return err
 }
 

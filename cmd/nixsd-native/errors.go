@@ -161,9 +161,9 @@ func generalHint(code int, err error) string {
 	case code == exitHost:
 		return "find out what this host lacks: nixsd-native doctor"
 	case code == exitVerify:
-		return "take the file from another source: --debian-mirror URL, or for the emulator --qemu-deb FILE"
+		return "take the file from another source: --debian-mirror, --channel-mirror or --nix-mirror URL, or name another with --nixpkgs, --nix or --qemu-deb"
 	case code == exitNetwork:
-		return "check the network, or name another Debian mirror: --debian-mirror URL"
+		return "check the network and what is named, or take another source: --debian-mirror, --channel-mirror or --nix-mirror URL"
 	case code == exitBuild:
 		return "the lines above tell what failed; -v shows all that builders print"
 	case code == exitOutput:

@@ -51,6 +51,7 @@ func (w *workspace) runNix(ctx context.Context, argv, env []string) (string, err
 	exit, err := w.runInSandbox(ctx, sandbox.Command{Argv: argv, Env: env, Dir: "/"}, nil,
 		func(r io.Reader) { io.Copy(&out, io.LimitReader(r, 1<<20)) },
 		func(r io.Reader) { nix.ReadLog(r, func(e nix.Event) { w.nixEvent(&track, e) }) })
+	w.done = track.Status()
 	if err != nil {
 		return "", err
 	}
@@ -153,7 +154,7 @@ func (b *build) evaluate(ctx context.Context) error {
 		Nixpkgs: b.nixpkgs, Expression: insideOwn + "/" + expressionName, Attr: b.job.attr, Trace: b.job.verbose,
 	}), env)
 	if err != nil {
-		return err
+		return b.explainUntracked(err)
 	}
 	if b.derivation, err = nix.ParsePath(out); err != nil {
 		return err

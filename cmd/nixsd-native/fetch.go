@@ -81,6 +81,9 @@ func (j *fetchJob) run(ctx context.Context, a *app) error {
 		{"preflight", b.lockState},
 		{"inputs", b.fetchInputs},
 	})
+	if err == nil {
+		err = b.makeLock()
+	}
 	if err = b.finish(err); err != nil {
 		return err
 	}

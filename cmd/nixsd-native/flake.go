@@ -2,9 +2,13 @@ package main
 
 import (
 	"cmp"
+	"errors"
+	"fmt"
 	"net/url"
+	"nixsd-native/nix"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 )
 
@@ -61,6 +65,24 @@ func localFlake(dir, name string, plain bool) flakeRef {
 		}
 	}
 	return flakeRef{ref: "path:" + insideConfig, name: name, dir: dir}
+}
+
+// missingInFlake is what Nix says of a file that it did not copy into the store.
+var missingInFlake = regexp.MustCompile(`path '/nix/store/[^/']*-source/([^']+)' does not exist`)
+
+// explainUntracked tells what helps if a flake in a git work tree lacks a file.
+func (b *build) explainUntracked(err error) error {
+	failed := (*nix.BuildError)(nil)
+	if !strings.HasPrefix(b.flake.ref, "git+") || !errors.As(err, &failed) {
+		return err
+	}
+	m := missingInFlake.FindStringSubmatch(failed.Summary)
+	if m == nil {
+		return err
+	}
+	return &codedError{exitBuild, failed.Error(), []string{
+		fmt.Sprintf("of a flake in a git work tree Nix sees what git tracks: git -C %s add %s", quoted(b.flake.dir), quoted(m[1])),
+	}}
 }
 
 // configOrFlake is what the lock file lies beside: the configuration, or the folder

@@ -84,8 +84,7 @@ func (b *build) cacheRecord() cacheRecord {
 	if r.Substituters == nil {
 		r.Substituters = []string{}
 	}
-	if f := b.forecast; f != nil && f.Fetch+len(f.Build) > 0 {
-		r.Fetched, r.Built = f.Fetch, len(f.Build)
+	if r.Fetched, r.Built = int(b.done.Copied), int(b.done.Done); r.Fetched+r.Built > 0 {
 		r.HitRate = float64(r.Fetched) / float64(r.Fetched+r.Built)
 	}
 	return r

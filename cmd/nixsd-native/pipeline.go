@@ -40,7 +40,8 @@ type workspace struct {
 	info     sandboxInfo
 	nix      nix.Installation // of bootstrap
 	caBundle string
-	nixpkgs  string // folder inside the sandbox
+	nixpkgs  string     // folder inside the sandbox
+	done     nix.Status // how the last run of one of Nix's programs ended
 }
 
 // inputs are the verified files of a build.

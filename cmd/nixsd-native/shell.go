@@ -77,11 +77,12 @@ func (j *shellJob) run(ctx context.Context, a *app) error {
 		{"inputs", b.fetchInputs},
 		{"handler", b.registerHandler},
 		{"sandbox", b.startSandbox},
-		{"bootstrap", b.bootstrap},
+		{"bootstrap", b.bootstrapAndLock},
 	})
 	if err != nil {
 		return b.finish(err)
 	}
+	b.askCaches(ctx) // which warns, and so cannot wait
 	b.rep.Close(false)
 	return b.shell(ctx, j.command)
 }
@@ -99,7 +100,6 @@ func (b *build) prepareShell(ctx context.Context) error {
 
 // shell runs the command, or a shell, on this terminal.
 func (b *build) shell(ctx context.Context, argv []string) error {
-	b.askCaches(ctx)
 	env, err := b.nixEnvironment(nix.Conf{Substituters: b.caches, TrustedKeys: b.trusted})
 	if err != nil {
 		return err

@@ -78,7 +78,11 @@ func TestFlake(t *testing.T) {
 	n.git(t, top, "init", "-q")
 	n.git(t, top, "add", "boards/flake.nix", "boards/flake.lock")
 	plain := []string{"--log-format", "plain"}
-	run(t, n.job(dir, n.flakeBuild(t, ".#rpi", plain...))).mustBeClear(t, "host.nix not tracked", exitBuild, "host.nix")
+	r := run(t, n.job(dir, n.flakeBuild(t, ".#rpi", plain...)))
+	r.mustBeClear(t, "host.nix not tracked", exitBuild, "host.nix")
+	if !strings.Contains(r.errs, "git -C "+top+" add boards/host.nix") {
+		t.Errorf("no hint to track the file:\n%s", r.errs)
+	}
 	n.git(t, top, "add", "boards/host.nix")
 	must(t, n.job(dir, n.flakeBuild(t, ".#rpi")))
 	m := manifestIn(t, filepath.Join(dir, "out"))

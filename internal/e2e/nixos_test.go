@@ -247,5 +247,22 @@ func TestOtherImages(t *testing.T) {
 	if err := json.Unmarshal(data, &m); err != nil || m.Uncompressed.SHA256 != hashOf(t, plain) {
 		t.Errorf("manifest: %s, %v; want the hash of the plain image", data, err)
 	}
+	system := run(t, n.job(dir, n.build(t, "--nixpkgs", archive, "--log-format", "plain", "--attr", "config.system.build.toplevel")))
+	system.mustBeClear(t, "an attribute without an image", exitBuild, "holds no image")
+	check(t)
+}
+
+// The emulator can be a Debian suite's current one, of either layout.
+func TestEmulatorOfSuite(t *testing.T) {
+	needEmulation(t)
+	check := mustStay(t)
+	p, _ := builds(t)
+	for suite, pkg := range map[string]string{"trixie": "qemu-user_", "bookworm": "qemu-user-static_"} {
+		fetched := must(t, job{as: user(), args: p.with("fetch", "--demo", "--qemu-suite", suite)}).out
+		if !strings.Contains(fetched, "  "+pkg) {
+			t.Errorf("fetch --qemu-suite %s: %s; want %s…", suite, fetched, pkg)
+		}
+		must(t, job{as: user(), args: p.with("shell", "--demo", "--qemu-suite", suite, "--", "true")}) // proves that it runs
+	}
 	check(t)
 }
