@@ -50,6 +50,7 @@ type Status struct {
 	Running                []string // names of derivations, oldest first
 	Done, Expected, Failed int64    // derivations
 	Fetched, Fetch         int64    // bytes
+	Copied                 int64    // store paths that caches delivered
 }
 
 // tailLines is how many lines of each running builder are kept for the case that it
@@ -129,6 +130,8 @@ func (t *Tracker) Status() Status {
 			s.Done += p.Done
 			s.Expected += p.Expected
 			s.Failed += p.Failed
+		case CopyPaths:
+			s.Copied += p.Done
 		case FileTransfer:
 			s.Fetched += p.Done
 			s.Fetch += p.Expected

@@ -94,6 +94,9 @@ func TestTrackerFetch(t *testing.T) {
 		`{"action":"result","id":2,"type":105,"fields":[50,100,0,0]}`,
 		`{"action":"start","id":3,"type":100,"fields":["/nix/store/x"]}`,
 		`{"action":"result","id":3,"type":105,"fields":[7,700,0,0]}`, // unpacked, not fetched
+		`{"action":"start","id":4,"type":103}`,
+		`{"action":"result","id":4,"type":105,"fields":[2,4,0,1]}`,
+		`{"action":"stop","id":4}`,
 	} {
 		e, ok := ParseEvent([]byte("@nix " + line))
 		if !ok {
@@ -101,8 +104,8 @@ func TestTrackerFetch(t *testing.T) {
 		}
 		track.Apply(e)
 	}
-	if s := track.Status(); s.Fetched != 60 || s.Fetch != 110 {
-		t.Errorf("Status = %+v; want 60 of 110 bytes", s)
+	if s := track.Status(); s.Fetched != 60 || s.Fetch != 110 || s.Copied != 2 {
+		t.Errorf("Status = %+v; want 60 of 110 bytes and 2 paths", s)
 	}
 }
 

@@ -77,7 +77,7 @@ func (e *NetworkError) Unwrap() []error { return causes(e.Attempts) }
 
 // Hints tells what to try, by what the sources said.
 func (e *NetworkError) Hints() []string {
-	hints := tlsHints(e)
+	hints := CertificateHints(e)
 	switch {
 	case proxyWantsLogin(e):
 		hints = append(hints, "the proxy wants a name and password: export https_proxy=http://USER:PASSWORD@HOST:PORT")
@@ -195,8 +195,9 @@ func causes(tried []Attempt) []error {
 	return errs
 }
 
-// tlsHints tells the two troubles with certificates that a user can end.
-func tlsHints(err error) []string {
+// CertificateHints tells the two troubles with certificates that a user can end, if err
+// is one of them.
+func CertificateHints(err error) []string {
 	if unknownAuthority(err) {
 		return []string{"no authority this system trusts has signed the certificate; if a proxy inspects TLS," +
 			" name its certificate file: export SSL_CERT_FILE=/path/to/ca.pem (with sudo: sudo --preserve-env=SSL_CERT_FILE)"}
