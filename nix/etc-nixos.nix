@@ -1,7 +1,7 @@
 # Puts the configuration into the image at /etc/nixos, so that nixos-rebuild starts
 # from what booted: the main file and the .nix files that it and they name by relative
 # paths. Other files, such as ones with secrets, are left out.
-{ lib, ... }:
+{ lib, options, ... }:
 
 let
   main = @main@;
@@ -22,7 +22,7 @@ let
   named =
     file:
     let
-      parts = builtins.split "(\\./[0-9A-Za-z_+.-]+(/[0-9A-Za-z_+.-]+)*)" (builtins.readFile file);
+      parts = builtins.split "(\\.?\\./[0-9A-Za-z_+.-]+(/[0-9A-Za-z_+.-]+)*)" (builtins.readFile file);
       paths = map (p: builtins.dirOf file + "/${builtins.head p}") (builtins.filter builtins.isList parts);
     in
     builtins.filter (f: f != null && below f != null) (map module paths);
@@ -56,23 +56,28 @@ let
     '';
   module' = path: builtins.path { name = "module.nix"; inherit path; };
 
-  # nixos-rebuild reads configuration.nix, which imports the rest, unless it is all.
-  mainName = builtins.baseNameOf main;
-  alone = mainName == "configuration.nix" && more == [ ];
-  target = f: if toString f == toString main && mainName == "configuration.nix" && !alone then "image.nix" else below f;
-  imports = map (n: "(./. + ${builtins.toJSON "/${n}"})") ([ (target main) ] ++ map builtins.baseNameOf more);
+  # nixos-rebuild reads configuration.nix. If that is the main file and nothing was
+  # added, all stands as it stood; else everything has a folder of its own, so that no
+  # file takes another's place.
+  alone = builtins.baseNameOf main == "configuration.nix" && more == [ ];
+  target = f: if alone then below f else "config/${below f}";
+  added = f: "nixsd/${builtins.baseNameOf f}";
+  string = s: builtins.replaceStrings [ "\${" ] [ "\\\${" ] (builtins.toJSON s);
+  imports = map (n: "(./. + ${string "/${n}"})") ([ (target main) ] ++ map added more);
   entry = builtins.toFile "configuration.nix" ''
     # What this image was built from.
     { imports = [ ${builtins.concatStringsSep " " imports} ]; }
   '';
 in
 {
-  sdImage.populateRootCommands = lib.mkAfter (
-    "\n"
-    + builtins.concatStringsSep "" (
-      map (f: install (target f) (module' f)) files
-      ++ map (f: install (builtins.baseNameOf f) (module' f)) more
-      ++ (if alone then [ ] else [ (install "configuration.nix" entry) ])
-    )
-  );
+  config = lib.optionalAttrs (options ? sdImage) {
+    sdImage.populateRootCommands = lib.mkAfter (
+      "\n"
+      + builtins.concatStringsSep "" (
+        map (f: install (target f) (module' f)) files
+        ++ map (f: install (added f) (module' f)) more
+        ++ (if alone then [ ] else [ (install "configuration.nix" entry) ])
+      )
+    );
+  };
 }

@@ -13,60 +13,49 @@ const System = "aarch64-linux"
 // configuration.
 const Refused = "nixsd-native: "
 
-// guard lets a system pass if it is for the board.
-const guard = `if system.pkgs.stdenv.hostPlatform.system == "` + System + `" then
-  system
-else
-  throw "` + Refused + `this builds for ` + System + ` only, and the configuration is for ${system.pkgs.stdenv.hostPlatform.system}"
-`
-
-// Expression returns an expression of the NixOS system that <nixpkgs> makes of a
-// module, by the module's path.
-func Expression(module string) string {
-	return fmt.Sprintf(`let
-  system = import <nixpkgs/nixos> {
-    configuration = %s;
-    system = "%s";
-  };
-in
-%s`, module, System, guard)
+// A Target says what system an expression is of. Paths are inside the sandbox.
+type Target struct {
+	Module string // a module with the configuration, or, for a flake, beside it
+	// Assembly is the path of a module that Assembly made, for systems that get their
+	// image from nixpkgs' own sd-image.nix; empty for none. Strict refuses others.
+	Assembly string
+	Strict   bool
 }
 
-// etcFlake is a module that puts a flake's files into the image, to /etc/nixos.
-const etcFlake = `
-      ({ lib, ... }: {
-        sdImage.populateRootCommands = lib.mkAfter "\nmkdir -p ./files/etc/nixos\ncp -R ${flake.outPath}/. ./files/etc/nixos/\nchmod -R u+w ./files/etc/nixos\n";
-      })`
+// Expression returns an expression of the NixOS system that <nixpkgs> makes of a
+// module.
+func Expression(t Target) string {
+	return expression(t, `make = modules: import <nixpkgs/nixos> {
+    configuration = { imports = modules; };
+    system = "`+System+`";
+  };`, pathValue(t.Module))
+}
 
 // FlakeExpression returns an expression of a flake's NixOS system with a further
-// module, by path. An empty name stands for the only system that there is. An image
-// gets the flake's files, too, at /etc/nixos.
-func FlakeExpression(ref, name, module string, image bool) string {
-	modules := pathValue(module)
+// module. An empty name stands for the only system that there is. An image gets the
+// flake's expressions, too, at /etc/nixos.
+func FlakeExpression(t Target, ref, name string, image bool) string {
+	modules := pathValue(t.Module)
 	if image {
-		modules += etcFlake
+		modules += " etcFlake"
 	}
-	return fmt.Sprintf(`let
-  flake = builtins.getFlake %s;
-  all = flake.nixosConfigurations or { };
-  names = builtins.attrNames all;
-  known = if names == [ ] then "it has none" else "it has ${builtins.concatStringsSep ", " names}";
-  wanted = %s;
-  name =
-    if wanted != "" then
-      wanted
-    else if builtins.length names == 1 then
-      builtins.head names
-    else
-      throw "%sname one of the flake's nixosConfigurations behind #: ${known}";
-  found = all.${name} or (throw "%sthe flake has no nixosConfigurations.${name}: ${known}");
-  system = found.extendModules {
-    modules = [
-      %s
-    ];
-  };
-in
-%s`, String(ref), String(name), Refused, Refused, modules, guard)
+	return expression(t, strings.NewReplacer("@ref@", String(ref), "@name@", String(name), "@refused@", Refused).Replace(flake), modules)
+}
+
+//go:embed flake.nix.in
+var flake string
+
+//go:embed system.nix.in
+var system string
+
+// expression fills in how a system is made of modules.
+func expression(t Target, make, modules string) string {
+	assembly := "null"
+	if t.Assembly != "" {
+		assembly = pathValue(t.Assembly)
+	}
+	return strings.NewReplacer("@make@", make, "@modules@", modules, "@assembly@", assembly, "@strict@", fmt.Sprint(t.Strict),
+		"@mark@", AssemblyMark, "@refused@", Refused, "@system@", System).Replace(system)
 }
 
 //go:embed assembly.nix

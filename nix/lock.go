@@ -61,6 +61,9 @@ type LockedDeb struct {
 	URL     string `json:"url,omitempty"` // where it came from, unless that is one of Debian's mirrors
 }
 
+// controlInJSON is a control character as encoding/json writes it.
+var controlInJSON = regexp.MustCompile(`\\u00[01][0-9a-f]|\\[bfnrt]|\x7f|\xc2[\x80-\x9f]`)
+
 var hexHash = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 // ReadLock reads a lock file. A lock that is damaged, changed by hand, or of a newer
@@ -98,6 +101,9 @@ func (l Lock) check() error {
 		if !hexHash.MatchString(t.SHA256) || t.URL == "" {
 			return &LockError{Reason: "has no sound Nix for " + system}
 		}
+	}
+	if text, err := json.Marshal(l); err != nil || controlInJSON.Match(text) {
+		return &LockError{Reason: "holds control characters"}
 	}
 	sum, err := l.sum()
 	if err != nil {

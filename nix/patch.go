@@ -207,6 +207,11 @@ func applyFile(tree *os.Root, f *gitdiff.File) error {
 	if err := gitdiff.Apply(&patched, bytes.NewReader(old), f); err != nil {
 		return err
 	}
+	if f.IsNew || f.IsRename || f.IsCopy {
+		if _, err := tree.Lstat(f.NewName); err == nil {
+			return fmt.Errorf("%s is there already", f.NewName)
+		}
+	}
 	if !f.IsNew && (f.IsDelete || f.IsRename) {
 		if err := tree.Remove(f.OldName); err != nil {
 			return err

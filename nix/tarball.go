@@ -1,9 +1,14 @@
 package nix
 
 import (
+	"archive/tar"
 	"fmt"
+	"io"
+	"path"
 	"regexp"
 	"strings"
+
+	"nixsd-native/internal/decompress"
 )
 
 // storePath is a store path as Nix prints it: 32 characters of its own base 32 and
@@ -40,3 +45,26 @@ func parseInstall(script []byte) (nix, cacert string, err error) {
 type TarballError struct{ Reason string }
 
 func (e *TarballError) Error() string { return "not a sound tarball: " + e.Reason }
+
+// CheckTarball looks whether a file begins as a tarball with one folder does, which
+// costs nothing; installing it looks at the rest. Errors are *TarballError.
+func CheckTarball(r io.ReaderAt, size int64) error {
+	plain, err := decompress.New(r, size)
+	if err != nil {
+		return &TarballError{err.Error()}
+	}
+	defer plain.Close()
+	for archive := tar.NewReader(plain); ; {
+		h, err := archive.Next()
+		if err != nil {
+			return &TarballError{"it is no tar archive: " + err.Error()}
+		}
+		if h.Typeflag == tar.TypeXGlobalHeader {
+			continue
+		}
+		if name := path.Clean(h.Name); h.Typeflag != tar.TypeDir && !strings.Contains(name, "/") {
+			return &TarballError{"it does not begin with a folder"}
+		}
+		return nil
+	}
+}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"path"
 
 	"nixsd-native/internal/fetch"
 	"nixsd-native/nix"
@@ -62,6 +63,9 @@ func (b *build) preflight(ctx context.Context) error {
 	var err error
 	if b.fileName, err = b.privileges.OpenOutput(); err != nil {
 		return err
+	}
+	if b.fileName != "" && (path.Ext(b.fileName) == ".zst") != (b.job.compress == compressZstd) {
+		return usageErrorf("name it like card.img, and with --compress zstd like card.img.zst", "--output %s does not fit --compress %s", b.job.output, b.job.compress)
 	}
 	return b.lockState(ctx)
 }
@@ -175,11 +179,13 @@ func firstError(errs ...error) error {
 // startSandbox starts the sandbox with the configuration's modules in it.
 func (b *build) startSandbox(ctx context.Context) error {
 	m := b.modules()
-	expression := nix.Expression(insideOwn + "/" + wrapperName)
-	if b.job.flake != "" {
-		expression = nix.FlakeExpression(b.flake.ref, b.flake.name, insideOwn+"/"+wrapperName, b.makesImage())
+	target := nix.Target{
+		Module: m.add(wrapperName, nix.Wrapper(m.paths...)), Assembly: m.assembly, Strict: b.job.assembly == assemblyNative,
 	}
-	m.add(wrapperName, nix.Wrapper(m.paths...))
+	expression := nix.Expression(target)
+	if b.job.flake != "" {
+		expression = nix.FlakeExpression(target, b.flake.ref, b.flake.name, b.makesImage())
+	}
 	m.add(expressionName, expression)
 	return b.startSandboxWith(ctx, append(m.files, b.changes...)...)
 }

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"regexp"
-	"strings"
 	"sync"
 	"time"
 
@@ -32,6 +32,9 @@ func (f *cacheFlags) check(offline bool) error {
 	for _, s := range f.substituters {
 		if !isWebURL(s) {
 			return usageErrorf("", "--substituter must be an http or https URL, not %q", s)
+		}
+		if u, err := url.Parse(s); err != nil || u.Query().Has("trusted") {
+			return usageErrorf("name the cache's key with --trusted-public-key", "--substituter %s would be trusted without signatures", s)
 		}
 	}
 	for _, k := range f.keys {
@@ -65,30 +68,44 @@ func (b *build) askCaches(ctx context.Context) {
 	}
 	errs := make([]error, len(all))
 	var asking sync.WaitGroup
-	for i, url := range all {
-		asking.Go(func() { errs[i] = b.askCache(ctx, url) })
+	for i, cache := range all {
+		asking.Go(func() { errs[i] = b.askCache(ctx, cache) })
 	}
 	asking.Wait()
-	for i, url := range all {
+	for i, cache := range all {
 		switch {
 		case errs[i] == nil:
-			b.caches = append(b.caches, url)
+			b.caches = append(b.caches, cache)
 		case len(all) == 1:
 			b.caches = all
-			b.rep.Warn("the only binary cache, %s, does not answer: %v", url, errs[i])
+			b.rep.Warn("the only binary cache, %s, does not answer: %v", cache, errs[i])
 		case ctx.Err() == nil:
-			b.rep.Warn("the binary cache %s is left out: %v", url, errs[i])
+			b.rep.Warn("the binary cache %s is left out: %v", cache, errs[i])
 		}
+	}
+	if len(b.caches) == 0 && len(all) > 1 { // Nix may find out more
+		b.caches = all
 	}
 }
 
+// cacheInfo is where a cache, whose URL may have settings behind "?", describes itself.
+func cacheInfo(cache string) string {
+	u, err := url.Parse(cache)
+	if err != nil {
+		return cache
+	}
+	u = u.JoinPath("nix-cache-info")
+	u.RawQuery = ""
+	return u.String()
+}
+
 // askCache asks a cache whether it is one.
-func (b *build) askCache(ctx context.Context, url string) error {
+func (b *build) askCache(ctx context.Context, cache string) error {
 	ctx, cancel := context.WithTimeout(ctx, cacheTimeout)
 	defer cancel()
 	once := *b.client
 	once.Attempts, once.Report, once.Progress = 1, nil, nil
-	info, err := once.Document(ctx, []string{strings.TrimSuffix(url, "/") + "/nix-cache-info"}, maxCacheInfo)
+	info, err := once.Document(ctx, []string{cacheInfo(cache)}, maxCacheInfo)
 	if errors.Is(err, context.DeadlineExceeded) {
 		return errors.New("no answer")
 	}

@@ -22,7 +22,7 @@ func (b *build) deliver(ctx context.Context) error {
 	defer src.Close()
 	name := b.fileName
 	if name == "" {
-		name = path.Base(b.imagePath)
+		name = strings.TrimSuffix(path.Base(b.imagePath), ".zst")
 		if b.job.compress == compressZstd {
 			name += ".zst"
 		}
@@ -66,16 +66,22 @@ const (
 	compressZstd = "zstd"
 )
 
-// copyImage copies, or compresses, the image. Of a compressed one, plain tells what it
+// copyImage copies, compresses or decompresses the image: what is delivered is flashed
+// as it is, unless somebody asks for a compressed one. Of a compressed one, plain tells what it
 // holds.
 func (b *build) copyImage(ctx context.Context, name string, dst, src *os.File) (sum image.Sum, plain *plainRecord, err error) {
 	progress := func(done, total int64) { b.rep.Bytes(name, done, total) }
-	if b.job.compress != compressZstd {
+	packed := strings.HasSuffix(b.imagePath, ".zst") // by sdImage.compressImage
+	switch {
+	case b.job.compress == compressZstd && !packed:
+		sum, whole, err := image.Compress(ctx, dst, src, progress)
+		return sum, &plainRecord{whole.SHA256, whole.Size}, err
+	case b.job.compress == compressNone && packed:
+		sum, err = image.Decompress(ctx, dst, src, progress)
+	default:
 		sum, err = image.Copy(ctx, dst, src, progress)
-		return sum, nil, err
 	}
-	sum, whole, err := image.Compress(ctx, dst, src, progress)
-	return sum, &plainRecord{whole.SHA256, whole.Size}, err
+	return sum, nil, err
 }
 
 // outputError tells a failure to write from others.

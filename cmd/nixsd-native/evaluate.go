@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -154,13 +155,27 @@ func (b *build) evaluate(ctx context.Context) error {
 		Nixpkgs: b.nixpkgs, Expression: insideOwn + "/" + expressionName, Attr: b.job.attr, Trace: b.job.verbose,
 	}), env)
 	if err != nil {
-		return b.explainUntracked(err)
+		return b.explained(err)
 	}
 	if b.derivation, err = nix.ParsePath(out); err != nil {
 		return err
 	}
 	b.assembly, err = b.assemblyOf(b.derivation)
 	return err
+}
+
+// explained adds what helps to errors of an evaluation that have a well-known reason.
+func (b *build) explained(err error) error {
+	failed := (*nix.BuildError)(nil)
+	if !errors.As(err, &failed) {
+		return err
+	}
+	if b.makesImage() && strings.Contains(failed.Summary, "attribute 'sdImage'") {
+		return &codedError{exitBuild, "the configuration makes no SD image: " + failed.Error(), []string{
+			"import <nixpkgs/nixos/modules/installer/sd-card/sd-image-aarch64.nix> in it",
+		}}
+	}
+	return b.explainUntracked(failed)
 }
 
 // assemblyOf tells by a derivation itself which tools run when it is built.

@@ -55,24 +55,31 @@ func (f *nixosFlags) asked(s *sourceFlags) map[string]string {
 		"qemu-deb": s.qemu.Deb, "qemu-sha256": s.qemu.SHA256, "qemu-suite": s.qemu.Suite,
 	}
 	for name, value := range all {
-		if value == "" {
+		switch {
+		case value == "":
 			delete(all, name)
-		} else if info, err := os.Stat(value); err == nil && info.Mode().IsRegular() {
-			all[name] = filepath.Base(value) // wherever it lies
+		case (name == "nix" || name == "qemu-deb") && !strings.Contains(value, "://"):
+			all[name] = filepath.Base(value) // a file, wherever it lies
 		}
 	}
 	return all
 }
 
-// setAsked is the reverse of asked, for flags that were not given.
+// setAsked is the reverse of asked, for what no flag that was given is about.
 func (f *nixosFlags) setAsked(s *sourceFlags, flags map[string]string) {
-	for name, to := range map[string]*string{
-		"nixos-release": &f.release, "nixpkgs": &f.nixpkgs, "nixpkgs-sha256": &f.nixpkgsSHA256,
-		"nix": &f.tarball, "nix-sha256": &f.tarballSHA256,
-		"qemu-deb": &s.qemu.Deb, "qemu-sha256": &s.qemu.SHA256, "qemu-suite": &s.qemu.Suite,
+	for _, about := range []map[string]*string{
+		{"nixos-release": &f.release, "nixpkgs": &f.nixpkgs, "nixpkgs-sha256": &f.nixpkgsSHA256},
+		{"nix": &f.tarball, "nix-sha256": &f.tarballSHA256},
+		{"qemu-deb": &s.qemu.Deb, "qemu-sha256": &s.qemu.SHA256, "qemu-suite": &s.qemu.Suite},
 	} {
-		if *to == "" {
-			*to = flags[name]
+		given := false
+		for _, to := range about {
+			given = given || *to != ""
+		}
+		for name, to := range about {
+			if !given {
+				*to = flags[name]
+			}
 		}
 	}
 }
@@ -87,8 +94,6 @@ func (f *nixosFlags) check(demo bool) error {
 	switch {
 	case f.release != "" && f.nixpkgs != "":
 		return usageErrorf("", "--nixos-release and --nixpkgs exclude each other")
-	case f.nixpkgs != "" && !f.nixpkgsIsFolder() && !nix.IsRevision(f.nixpkgs) && !isWebURL(f.nixpkgs):
-		return usageErrorf("name a folder, the URL of a tarball, or a revision of 40 hexadecimal digits", "--nixpkgs %q is none of what it takes", f.nixpkgs)
 	case f.nixpkgsSHA256 != "" && (f.nixpkgs == "" || f.nixpkgsIsFolder()):
 		return usageErrorf("", "--nixpkgs-sha256 is about --nixpkgs URL or REVISION")
 	case f.nixpkgsSHA256 != "" && !hexSHA256.MatchString(f.nixpkgsSHA256):
@@ -147,8 +152,7 @@ var attrPath = regexp.MustCompile(`^[A-Za-z_][\w'-]*(\.("[^"\\$]+"|[A-Za-z_][\w'
 
 // nixpkgsIsFolder reports whether --nixpkgs names a folder of this machine.
 func (f *nixosFlags) nixpkgsIsFolder() bool {
-	info, err := os.Stat(f.nixpkgs)
-	return err == nil && info.IsDir()
+	return f.nixpkgs != "" && !nix.IsRevision(f.nixpkgs) && !isWebURL(f.nixpkgs)
 }
 
 // files lists the files that these flags name.

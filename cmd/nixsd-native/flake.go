@@ -2,14 +2,14 @@ package main
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"net/url"
-	"nixsd-native/nix"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	"nixsd-native/nix"
 )
 
 // A flakeRef is what --flake says, taken apart.
@@ -27,6 +27,9 @@ func parseFlake(s string) (flakeRef, error) {
 	name = strings.TrimPrefix(name, "nixosConfigurations.")
 	if ref == "" {
 		ref = "."
+	}
+	if strings.HasPrefix(ref, "git+file:") || strings.HasPrefix(ref, "~") {
+		return flakeRef{}, usageErrorf("name the folder itself, such as .#rpi", "--flake %s: the build's root has other paths than this machine", s)
 	}
 	if !isLocalFlake(ref) {
 		return flakeRef{ref: ref, name: name}, nil
@@ -53,10 +56,14 @@ func isLocalFlake(ref string) bool {
 // what git tracks, so all of the tree must be there.
 func localFlake(dir, name string, plain bool) flakeRef {
 	for top := dir; !plain; top = filepath.Dir(top) {
-		if info, err := os.Stat(filepath.Join(top, ".git")); err == nil && info.IsDir() {
+		info, err := os.Stat(filepath.Join(top, ".git"))
+		if err == nil && !info.IsDir() { // of a linked work tree or a submodule
+			break
+		}
+		if err == nil {
 			f := flakeRef{ref: "git+file://" + insideConfig, name: name, dir: top}
 			if sub, err := filepath.Rel(top, dir); err == nil && sub != "." {
-				f.ref += "?dir=" + url.QueryEscape(sub)
+				f.ref += "?dir=" + url.PathEscape(sub)
 			}
 			return f
 		}
@@ -71,14 +78,10 @@ func localFlake(dir, name string, plain bool) flakeRef {
 var missingInFlake = regexp.MustCompile(`path '/nix/store/[^/']*-source/([^']+)' does not exist`)
 
 // explainUntracked tells what helps if a flake in a git work tree lacks a file.
-func (b *build) explainUntracked(err error) error {
-	failed := (*nix.BuildError)(nil)
-	if !strings.HasPrefix(b.flake.ref, "git+") || !errors.As(err, &failed) {
-		return err
-	}
+func (b *build) explainUntracked(failed *nix.BuildError) error {
 	m := missingInFlake.FindStringSubmatch(failed.Summary)
-	if m == nil {
-		return err
+	if m == nil || !strings.HasPrefix(b.flake.ref, "git+") {
+		return failed
 	}
 	return &codedError{exitBuild, failed.Error(), []string{
 		fmt.Sprintf("of a flake in a git work tree Nix sees what git tracks: git -C %s add %s", quoted(b.flake.dir), quoted(m[1])),

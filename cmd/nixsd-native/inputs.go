@@ -68,7 +68,7 @@ func (w *workspace) archive() (*debian.Archive, error) {
 // one takes the place of a pinned one that no source has any more.
 func (w *workspace) resolveEmulator(ctx context.Context) error {
 	want := w.wantedEmulator()
-	r, err := qemu.Resolve(ctx, want, w.emulatorSource())
+	r, err := w.resolveWanted(ctx, want)
 	if w.demo && want == (qemu.Want{}) && is[*fetch.NetworkError](err) {
 		w.rep.Note("the pinned emulator is at no source any more; taking the one that %s has now", demoSuite)
 		r, err = qemu.Resolve(ctx, qemu.Want{Suite: demoSuite}, w.emulatorSource())
@@ -82,6 +82,14 @@ func (w *workspace) resolveEmulator(ctx context.Context) error {
 
 // maxDeb bounds a .deb that somebody names, in bytes.
 const maxDeb = 512 << 20
+
+// resolveWanted resolves an emulator; one that only its hash is known of, by the cache.
+func (w *workspace) resolveWanted(ctx context.Context, want qemu.Want) (qemu.Resolved, error) {
+	if _, pinned := qemu.ByHash(want.SHA256); w.lock != nil && want.Deb == "" && !pinned {
+		return w.cachedEmulator(ctx)
+	}
+	return qemu.Resolve(ctx, want, w.emulatorSource())
+}
 
 func (w *workspace) emulatorSource() qemu.Source {
 	return qemu.Source{

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
 	"time"
 
+	"nixsd-native/internal/fetch"
 	"nixsd-native/nix"
 	"nixsd-native/qemu"
 )
@@ -33,7 +35,8 @@ func (w *workspace) obeyLock() error {
 	}
 	asked := w.nixos.asked(w.sources)
 	for _, name := range slices.Sorted(maps.Keys(asked)) {
-		if name == "nixpkgs" && w.nixos.nixpkgsIsFolder() || l.Flags[name] == asked[name] {
+		if name == "nixpkgs" && w.nixos.nixpkgsIsFolder() || l.Flags[name] == asked[name] ||
+			name == "nixos-release" && l.Nixpkgs.Channel == "nixos-"+asked[name] {
 			continue
 		}
 		return usageErrorf(fmt.Sprintf("leave the flag out, or change the lock: nixsd-native update --%s %s", name, quoted(asked[name])),
@@ -65,9 +68,26 @@ func (w *workspace) wantedEmulator() qemu.Want {
 		return qemu.Want{SHA256: q.SHA256}
 	}
 	if q.URL == "" {
-		return qemu.Want{Deb: w.lock.Flags["qemu-deb"], SHA256: q.SHA256}
+		return qemu.Want{Deb: w.sources.qemu.Deb, SHA256: q.SHA256}
 	}
 	return qemu.Want{Deb: q.URL, SHA256: q.SHA256}
+}
+
+// cachedEmulator is what a lock pins that was made with a file, when no flag names that
+// file again.
+func (w *workspace) cachedEmulator(ctx context.Context) (qemu.Resolved, error) {
+	q := w.lock.QEMU
+	file, err := w.cachedFile(ctx, "--qemu-deb", q.Name, q.SHA256)
+	return qemu.Resolved{Package: qemu.Package{Name: q.Name, SHA256: q.SHA256}, File: file, Version: q.Version}, err
+}
+
+// cachedFile finds a file in the cache that a lock knows by hash alone.
+func (w *workspace) cachedFile(ctx context.Context, flag, name, sha256 string) (string, error) {
+	file, err := w.client.Cache.Find(ctx, sha256, 0)
+	if is[*fetch.NotCachedError](err) {
+		return "", usageErrorf(fmt.Sprintf("name the file again: %s %s", flag, name), "%s was made with %s %s, which is not in the cache", nix.LockName, flag, name)
+	}
+	return file, err
 }
 
 // lockedEmulator is what a lock records of an emulator: the resolved one or, on a

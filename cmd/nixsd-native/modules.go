@@ -14,8 +14,9 @@ const (
 
 // modules are the NixOS modules of a build, as files of the sandbox.
 type modules struct {
-	paths []string
-	files []sandbox.File
+	paths    []string
+	files    []sandbox.File
+	assembly string // path of the module for native assembly, which is used if it fits
 }
 
 // add makes a file and returns its path.
@@ -55,7 +56,7 @@ func (b *build) modules() *modules {
 		return m
 	}
 	if b.wantsNativeTools() {
-		m.module("assembly.nix", nix.Assembly(nativeSystem(), b.job.assembly == assemblyNative))
+		m.assembly = m.add("assembly.nix", nix.Assembly(nativeSystem(), b.job.assembly == assemblyNative))
 	}
 	if b.job.flake == "" {
 		m.module("etc-nixos.nix", nix.EtcNixos(main, added...))

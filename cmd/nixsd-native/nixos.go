@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"os"
 	"path"
 	"path/filepath"
 	"strings"
@@ -40,7 +42,7 @@ func (w *workspace) fetchNix(ctx context.Context) error {
 		}
 		locked = w.resolved.nix[nativeSystem()]
 	}
-	file, err := w.lockedFile(ctx, locked)
+	file, err := w.nixFile(ctx, locked)
 	w.inputs.nix = input{Name: path.Base(locked.URL), SHA256: locked.SHA256, path: file}
 	return err
 }
@@ -54,25 +56,41 @@ func (w *workspace) resolveNix(ctx context.Context) (map[string]nix.LockedTarbal
 	}
 	locked := nix.LockedTarball{URL: f.tarball, SHA256: f.tarballSHA256}
 	if !strings.Contains(f.tarball, "://") {
-		_, sum, err := w.importNamed(ctx, f.tarball, "--nix", maxTarball)
+		sum, err := w.importNix(ctx, locked.SHA256)
 		if err != nil {
 			return nil, err
-		}
-		if locked.SHA256 != "" && locked.SHA256 != sum {
-			return nil, &qemu.HashError{What: f.tarball, Want: locked.SHA256, Got: sum}
 		}
 		locked = nix.LockedTarball{URL: filepath.Base(f.tarball), SHA256: sum}
 	}
 	return map[string]nix.LockedTarball{nativeSystem(): locked}, nil
 }
 
+// importNix copies the file of --nix into the cache and returns its hash, which must be
+// the wanted one, if any.
+func (w *workspace) importNix(ctx context.Context, want string) (sum string, err error) {
+	_, sum, err = w.importNamed(ctx, w.nixos.tarball, "--nix", maxTarball)
+	if err == nil && want != "" && want != sum {
+		err = &qemu.HashError{What: w.nixos.tarball, Want: want, Got: sum}
+	}
+	return sum, err
+}
+
+// nixFile returns the path of a Nix tarball that is locked, or about to be.
+func (w *workspace) nixFile(ctx context.Context, l nix.LockedTarball) (string, error) {
+	if isWebURL(l.URL) {
+		return w.lockedFile(ctx, l)
+	}
+	if w.nixos.tarball != "" {
+		if _, err := w.importNix(ctx, l.SHA256); err != nil {
+			return "", err
+		}
+	}
+	return w.cachedFile(ctx, "--nix", l.URL, l.SHA256)
+}
+
 // lockedFile returns the path of a file with a known hash.
 func (w *workspace) lockedFile(ctx context.Context, l nix.LockedTarball) (string, error) {
-	r := fetch.Request{Name: path.Base(l.URL), SHA256: l.SHA256}
-	if isWebURL(l.URL) {
-		r.URLs = w.nixos.mirrored(l.URL)
-	}
-	return w.client.File(ctx, r)
+	return w.client.File(ctx, fetch.Request{Name: path.Base(l.URL), SHA256: l.SHA256, URLs: w.nixos.mirrored(l.URL)})
 }
 
 // mirrored lists where a file of upstream's is had: at the given mirror, then at home.
@@ -143,11 +161,29 @@ func (w *workspace) resolveNixpkgs(ctx context.Context) (nix.LockedNixpkgs, erro
 	if err != nil {
 		return n, err
 	}
+	if err := checkTarball(e.Path); err != nil {
+		return n, fmt.Errorf("%s: %w", e.URL, err)
+	}
 	n.URL, n.SHA256 = e.URL, e.SHA256
 	if n.Revision == "" {
 		n.Revision = w.revisionOf(ctx, e.URL)
 	}
 	return n, nil
+}
+
+// checkTarball looks at the beginning of what is about to be locked: a page of a portal
+// in the way must not become a pin.
+func checkTarball(name string) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	return nix.CheckTarball(f, info.Size())
 }
 
 // revisionOf finds the git revision of a channel's tarball, or of an archive by its

@@ -8,8 +8,9 @@ import (
 	"nixsd-native/sandbox"
 )
 
-// maxPatch bounds a patch in bytes; it travels to the sandbox in one message.
-const maxPatch = 1 << 20
+// maxPatch bounds all patches together in bytes; they travel to the sandbox in one
+// message.
+const maxPatch = 4 << 20
 
 // readPatches reads what nixpkgs is to be changed by, and puts it into the sandbox.
 func (b *build) readPatches() error {
@@ -20,6 +21,7 @@ func (b *build) readPatches() error {
 	if b.nixos.resize2fs {
 		add(nix.ResizePatch, []byte(nix.ResizePatch))
 	}
+	total := 0
 	for i, name := range b.nixos.patches {
 		f, err := b.privileges.Open(name)
 		if err != nil {
@@ -29,6 +31,9 @@ func (b *build) readPatches() error {
 		f.Close()
 		if err != nil {
 			return err
+		}
+		if total += len(data); total > maxPatch {
+			return usageErrorf("make them smaller, or change nixpkgs and name it with --nixpkgs", "the patches have more than %d bytes", maxPatch)
 		}
 		add(fmt.Sprintf("%03d-%s", i+1, filepath.Base(name)), data)
 	}

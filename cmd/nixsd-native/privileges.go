@@ -183,7 +183,7 @@ func (n needs) locateNixpkgs() (dir string, err error) {
 		_, err = os.Stat(filepath.Join(dir, "nixos", "default.nix"))
 	}
 	if err != nil {
-		return "", usageErrorf("name the folder of a nixpkgs with nixos/default.nix", "--nixpkgs %s: %v", n.nixpkgs, bare(err))
+		return "", usageErrorf("name a folder with nixos/default.nix, the URL of a tarball, or a revision of 40 hexadecimal digits", "--nixpkgs %s: %v", n.nixpkgs, bare(err))
 	}
 	return dir, nil
 }

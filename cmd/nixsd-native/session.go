@@ -23,6 +23,8 @@ func (w *workspace) sandboxFiles() ([]sandbox.File, error) {
 		textFile("/etc/passwd", passwd),
 		textFile("/etc/group", group),
 		textFile("/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n"),
+		// A flake's work tree may be root's, or somebody's whose id is not mapped.
+		textFile("/etc/gitconfig", "[safe]\n\tdirectory = *\n"),
 	}
 	if !w.sources.offline {
 		resolv, err := readBounded("/etc/resolv.conf", 64<<10)

@@ -44,6 +44,9 @@ func (j *updateJob) check(args []string) error {
 	if len(args) > 1 {
 		return usageErrorf("", "update takes one CONFIG, not %d", len(args))
 	}
+	if j.nixpkgsIsFolder() {
+		return usageErrorf("name a folder with build only; a lock pins tarballs", "--nixpkgs %s is a folder, whose content no lock can pin", j.nixpkgs)
+	}
 	if j.offline {
 		return usageErrorf("leave --offline out", "update asks the network what there is now")
 	}

@@ -120,7 +120,7 @@ func checkEvaluated(t *testing.T, out string) {
 	if len(c.Keys) != 1 || len(c.Root) != 1 || c.Image != "x86_64-linux" || !c.Services.Openssh.Enable || c.Services.Openssh.Settings.PasswordAuthentication {
 		t.Errorf("evaluated: %+v", c)
 	}
-	boot, etc := strings.Index(c.Commands, "./files/boot"), strings.Index(c.Commands, "./files/etc/nixos/sd-card.nix")
+	boot, etc := strings.Index(c.Commands, "./files/boot"), strings.Index(c.Commands, "./files/etc/nixos/config/sd-card.nix")
 	if boot < 0 || etc < boot || !strings.Contains(c.Commands, "./files/etc/nixos/configuration.nix") {
 		t.Errorf("the root's commands are %q; want those of nixpkgs, then those for /etc/nixos", c.Commands)
 	}

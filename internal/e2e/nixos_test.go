@@ -6,9 +6,11 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
+	"nixsd-native/internal/testenv"
 	"nixsd-native/internal/upstream"
 	"nixsd-native/nix"
 )
@@ -263,6 +265,42 @@ func TestEmulatorOfSuite(t *testing.T) {
 			t.Errorf("fetch --qemu-suite %s: %s; want %s…", suite, fetched, pkg)
 		}
 		must(t, job{as: user(), args: p.with("shell", "--demo", "--qemu-suite", suite, "--", "true")}) // proves that it runs
+	}
+	check(t)
+}
+
+// The configuration in the image's /etc/nixos is what the image was built from, whatever
+// its files are called and wherever they import one another from; nothing else of its
+// folder is there.
+func TestEtcNixos(t *testing.T) {
+	check := mustStay(t)
+	p, _ := builds(t)
+	u := user()
+	config := u.write(t, "etc/sd-card.nix", sdCard(t, "imports = [", "imports = [ ./configuration.nix ./modules ", `networking.hostName = "nixos";`, ""))
+	for name, text := range map[string]string{
+		"configuration.nix":   "{ imports = [ ./login-keys.nix ]; }",
+		"login-keys.nix":      `{ users.users.nixos.extraGroups = [ "video" ]; }`,
+		"modules/default.nix": "{ imports = [ ../common.nix ]; }",
+		"common.nix":          `{ networking.hostName = "from-common"; }`,
+		"secret.key":          "secret",
+	} {
+		u.write(t, "etc/"+name, text)
+	}
+	must(t, job{as: u, args: buildArgs(t, u, p, "etc-out", config)})
+	parts := splitImage(t, filepath.Join(u.home, "etc-out", imageName), "etc")
+	dir := u.folder(t, "etc-back")
+	output(t, testenv.NeedProgram(t, "debugfs"), "-R", "rdump /etc/nixos "+dir, parts.ext4)
+	found := output(t, testenv.NeedProgram(t, "find"), dir, "-type", "f", "-printf", "%P\n")
+	if strings.Contains(found, "secret") || strings.Count(found, ".nix\n") != 7 {
+		t.Errorf("/etc/nixos holds\n%s", found)
+	}
+	output(t, testenv.NeedProgram(t, "chown"), "-R", strconv.Itoa(u.uid), dir)
+	u.write(t, "etc-back/sd-card.nix", "{ }") // what makes the folder visible
+	out := must(t, job{as: u, dir: dir, args: p.with("shell", "--demo", "-q", "--offline", "--", "nix-instantiate", "--eval", "--strict", "--json",
+		"--expr", `let c = (import <nixpkgs/nixos> { system = "aarch64-linux"; configuration = /config/nixos/configuration.nix; }).config;
+			in [ c.networking.hostName c.users.users.nixos.extraGroups (builtins.length c.users.users.nixos.openssh.authorizedKeys.keys) ]`)}).out
+	if want := `["from-common",["wheel","video"],1]`; strings.TrimSpace(out) != want && strings.TrimSpace(out) != `["from-common",["video","wheel"],1]` {
+		t.Errorf("/etc/nixos evaluates to %s; want %s", out, want)
 	}
 	check(t)
 }

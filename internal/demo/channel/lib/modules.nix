@@ -56,6 +56,14 @@ let
 
   isOption = v: lib.isAttrs v && v._type or "" == "option";
 
+  # Options that know where they are declared.
+  declared =
+    file: tree:
+    if isOption tree then
+      { declarations = [ file ]; } // tree
+    else
+      lib.mapAttrs (_: declared file) tree;
+
   # A module and those that it imports:
   # { file, key, disabled, options, config, imports }.
   load =
@@ -71,7 +79,7 @@ let
       file = body._file or file;
       key = if isFile then file else null;
       disabled = map (locate args) (body.disabledModules or [ ]);
-      options = body.options or { };
+      options = declared (body._file or file) (body.options or { });
       config =
         if structured then
           body.config or { }
@@ -116,7 +124,7 @@ let
   combine =
     loc: a: b:
     if isOption b && a.type.combine or null != null then
-      a // b // { type = a.type.combine b.type; }
+      a // b // { type = a.type.combine b.type; declarations = a.declarations ++ b.declarations; }
     else
       throw "the option `${lib.concatStringsSep "." loc}' is declared twice";
 
