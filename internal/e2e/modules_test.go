@@ -159,6 +159,37 @@ func TestAssemblyTraps(t *testing.T) {
 	}
 }
 
+// An image by somebody's own sd-image.nix is left alone, with the reason; nixpkgs' own
+// is assembled natively.
+func TestAssemblyOfOwnImage(t *testing.T) {
+	e := newEvaluator(t)
+	stock, err := os.ReadFile("testdata/standin/nixos/modules/installer/sd-card/sd-image.nix")
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := strings.Replace(string(stock), "../../../lib/", "/config/standin/nixos/lib/", 1)
+	target := nix.Target{Module: "/config/sd-card.nix", Assembly: "/config/assembly.nix"}
+	files := map[string]string{
+		"own.nix": own, "assembly.nix": nix.Assembly("x86_64-linux", false),
+		"build.nix":   nix.Expression(target),
+		"sd-card.nix": sdCard(t, "<nixpkgs/nixos/modules/installer/sd-card/sd-image-aarch64.nix>", "./own.nix", "sdImage.", "sdImage.populateRootCommands = \"\";\n  sdImage."),
+	}
+	const facts = "(import /config/build.nix).config.system.build.sdImage.system"
+	value, failure := e.eval("26.05", facts, files)
+	if failure != "" || !strings.Contains(value, nix.AssemblyMark) || !strings.HasSuffix(strings.TrimSpace(value), `"aarch64-linux"`) {
+		t.Errorf("an image of its own evaluates to %q, %s; want a reason and aarch64-linux", value, failure)
+	}
+	target.Strict = true
+	files["build.nix"] = nix.Expression(target)
+	if _, failure := e.eval("26.05", facts, files); !strings.Contains(failure, nix.Refused+"--assembly native does not work") {
+		t.Errorf("strict: %s; want a refusal", failure)
+	}
+	files["sd-card.nix"] = sdCard(t)
+	if value, failure := e.eval("26.05", facts, files); strings.TrimSpace(value) != `"x86_64-linux"` {
+		t.Errorf("nixpkgs' own evaluates to %q, %s; want x86_64-linux", value, failure)
+	}
+}
+
 // A nixpkgs of another kind is left alone, with a reason; if native assembly was asked
 // for, it is refused.
 func TestAssemblyDoesNotFit(t *testing.T) {

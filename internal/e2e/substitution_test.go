@@ -72,18 +72,18 @@ func (n nixos) smallCache(t *testing.T) (dir string, list []string) {
 // took.
 func (n nixos) substitute(t *testing.T, list []string, settings string) time.Duration {
 	t.Helper()
-	state := n.places.state + "-substitute"
 	fresh := n
-	fresh.places.state = state
-	defer must(t, job{as: n.caller, args: places{state, n.cache + "-none"}.with("clean", "--store")})
+	fresh.state += "-substitute"
+	defer func() { must(t, job{as: n.caller, args: fresh.with("clean", "--store")}) }()
 	script := `export NIX_CONFIG="$NIX_CONFIG
 require-sigs = false
-` + settings + `"; a=$(date +%s%N); nix-store --realise $1 > /dev/null 2>&1; s=$?; echo $(($(date +%s%N) - a)); exit $s`
+` + settings + `"
+time -f 'took %e' nix-store --realise $1 > /dev/null 2> /tmp/said && sed -n 's/^took //p' /tmp/said || tail /tmp/said`
 	args := fresh.args("shell", "-q", "--substituter", n.CacheURL(), "--", "sh", "-c", script, "sh", strings.Join(list, " "))
 	r := must(t, n.job(n.folder(t, "substitute"), args))
-	var ns int64
-	if _, err := fmt.Sscan(r.out, &ns); err != nil {
-		t.Fatalf("it printed %q: %v", r.out, err)
+	var seconds float64
+	if _, err := fmt.Sscan(r.out, &seconds); err != nil {
+		t.Fatalf("it printed %.500q: %v", r.out, err)
 	}
-	return time.Duration(ns)
+	return time.Duration(seconds * float64(time.Second))
 }
