@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path"
+	"strings"
 
 	"nixsd-native/internal/fetch"
 	"nixsd-native/nix"
@@ -76,9 +77,15 @@ func (b *build) readConfiguration() (err error) {
 		b.configText, err = b.readConfig()
 		return err
 	}
-	b.flake, err = parseFlake(b.job.flake)
-	b.configDir = b.flake.dir
-	return err
+	b.flake = b.privileges.Flake()
+	b.configDir = b.flake.Dir
+	if strings.HasPrefix(b.flake.Ref, "path:") {
+		b.rep.Warn("%s is no git work tree: Nix copies all of it into its store, which every program of the build can read", b.flake.Dir)
+	}
+	if len(b.keys) > 0 || b.nixos.withoutZFS {
+		b.rep.Note("the flake in the image's /etc/nixos does not say what --ssh-key and --disable-zfs do: say it there before nixos-rebuild")
+	}
+	return nil
 }
 
 func (b *build) configName() string {
@@ -184,7 +191,7 @@ func (b *build) startSandbox(ctx context.Context) error {
 	}
 	expression := nix.Expression(target)
 	if b.job.flake != "" {
-		expression = nix.FlakeExpression(target, b.flake.ref, b.flake.name, b.makesImage())
+		expression = nix.FlakeExpression(target, b.flake.Ref, b.flake.Name, b.makesImage())
 	}
 	m.add(expressionName, expression)
 	return b.startSandboxWith(ctx, append(m.files, b.changes...)...)

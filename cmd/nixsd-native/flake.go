@@ -14,11 +14,11 @@ import (
 
 // A flakeRef is what --flake says, taken apart.
 type flakeRef struct {
-	ref  string // as Nix takes it inside the sandbox, without the name
-	name string // of nixosConfigurations, or ""
-	// dir is the folder on the host that the sandbox must see, or "" for a flake that
+	Ref  string // as Nix takes it inside the sandbox, without the name
+	Name string // of nixosConfigurations, or ""
+	// Dir is the folder on the host that the sandbox must see, or "" for a flake that
 	// Nix fetches: the flake's, or that of the git work tree it lies in.
-	dir string
+	Dir string
 }
 
 // parseFlake reads REF#NAME. A path is a local flake; anything else is Nix's matter.
@@ -32,7 +32,7 @@ func parseFlake(s string) (flakeRef, error) {
 		return flakeRef{}, usageErrorf("name the folder itself, such as .#rpi", "--flake %s: the build's root has other paths than this machine", s)
 	}
 	if !isLocalFlake(ref) {
-		return flakeRef{ref: ref, name: name}, nil
+		return flakeRef{Ref: ref, Name: name}, nil
 	}
 	dir, err := filepath.EvalSymlinks(strings.TrimPrefix(ref, "path:"))
 	if err == nil {
@@ -61,9 +61,9 @@ func localFlake(dir, name string, plain bool) flakeRef {
 			break
 		}
 		if err == nil {
-			f := flakeRef{ref: "git+file://" + insideConfig, name: name, dir: top}
+			f := flakeRef{Ref: "git+file://" + insideConfig, Name: name, Dir: top}
 			if sub, err := filepath.Rel(top, dir); err == nil && sub != "." {
-				f.ref += "?dir=" + url.PathEscape(sub)
+				f.Ref += "?dir=" + url.PathEscape(sub)
 			}
 			return f
 		}
@@ -71,7 +71,7 @@ func localFlake(dir, name string, plain bool) flakeRef {
 			break
 		}
 	}
-	return flakeRef{ref: "path:" + insideConfig, name: name, dir: dir}
+	return flakeRef{Ref: "path:" + insideConfig, Name: name, Dir: dir}
 }
 
 // missingInFlake is what Nix says of a file that it did not copy into the store.
@@ -80,11 +80,11 @@ var missingInFlake = regexp.MustCompile(`path '/nix/store/[^/']*-source/([^']+)'
 // explainUntracked tells what helps if a flake in a git work tree lacks a file.
 func (b *build) explainUntracked(failed *nix.BuildError) error {
 	m := missingInFlake.FindStringSubmatch(failed.Summary)
-	if m == nil || !strings.HasPrefix(b.flake.ref, "git+") {
+	if m == nil || !strings.HasPrefix(b.flake.Ref, "git+") {
 		return failed
 	}
 	return &codedError{exitBuild, failed.Error(), []string{
-		fmt.Sprintf("of a flake in a git work tree Nix sees what git tracks: git -C %s add %s", quoted(b.flake.dir), quoted(m[1])),
+		fmt.Sprintf("of a flake in a git work tree Nix sees what git tracks: git -C %s add %s", quoted(b.flake.Dir), quoted(m[1])),
 	}}
 }
 

@@ -16,16 +16,16 @@ import (
 // local provides what an ordinary user may do without help.
 type local struct {
 	needs
-	configDir string // resolved folder of the configuration, or ""
+	where     located
 	nixpkgs   string // resolved folder of --nixpkgs, or ""
-	inside    string
+	lockFile  lockFile
 	lock      *os.File
 	outputs   *outputs
 	sandboxes []*sandbox.Process
 }
 
 func newLocal(n needs) (*local, error) {
-	dir, inside, err := n.locateConfig()
+	where, err := n.locate()
 	if err != nil {
 		return nil, err
 	}
@@ -33,7 +33,7 @@ func newLocal(n needs) (*local, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &local{needs: n, configDir: dir, nixpkgs: nixpkgs, inside: inside, outputs: &outputs{target: n.output}}, nil
+	return &local{needs: n, where: where, nixpkgs: nixpkgs, lockFile: n.locateLock(image.Owner{}), outputs: locateOutputs(n.output)}, nil
 }
 
 // close ends what still runs and forgets unfinished outputs.
@@ -49,11 +49,13 @@ func (l *local) close() {
 
 func (l *local) Dirs() (state, cache string) { return l.state, l.cache }
 
-func (l *local) Config() string { return l.inside }
+func (l *local) Config() string { return l.where.inside }
 
-func (l *local) OpenLock() (*os.File, error) { return l.openLock() }
+func (l *local) Flake() flakeRef { return l.where.flake }
 
-func (l *local) WriteLock(text []byte) error { return l.writeLock(text, image.Owner{}) }
+func (l *local) OpenLock() (*os.File, error) { return l.lockFile.open() }
+
+func (l *local) WriteLock(text []byte) error { return l.lockFile.write(text) }
 
 func (l *local) Open(name string) (*os.File, error) { return openNamed(name) }
 
@@ -100,8 +102,8 @@ func (l *local) RemoveFolders() error { return removeFolders(l.state, l.cache) }
 func (l *local) Sandbox(_ context.Context, r sandboxRequest, emulator *os.File) (*sandbox.Session, sandboxInfo, error) {
 	users := ownUsers()
 	all := mounts(nixDir(l.state), l.cache)
-	if l.configDir != "" {
-		all = append(all, sandbox.Mount{Source: l.configDir, Target: insideConfig})
+	if l.where.dir != "" {
+		all = append(all, sandbox.Mount{Source: l.where.dir, Target: insideConfig})
 	}
 	if l.nixpkgs != "" {
 		all = append(all, sandbox.Mount{Source: l.nixpkgs, Target: insideNixpkgs})

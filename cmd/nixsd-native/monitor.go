@@ -51,14 +51,16 @@ type rootMonitor struct {
 	ids        hostIDs
 	worker     monitor.Identity
 	owner      image.Owner // of the results
-	configDir  string
-	inside     string
-	nixpkgsDir string
+	located    located
+	configDir  string // where its folder is open
+	nixpkgsDir string // where the folder of --nixpkgs is open, or ""
+	folders    []*os.File
+	files      map[string]namedFile
+	lockFile   lockFile
+	outputs    *outputs
 	staged     *staged
 	lock       *os.File
 	lease      *binfmt.Lease
-	outputs    *outputs
-	files      map[string]*os.File
 	sandboxes  []*sandbox.Process
 }
 
@@ -117,12 +119,9 @@ func passSignals(w *monitor.Worker) (stop func()) {
 }
 
 func newMonitor(n needs, env environment) (*rootMonitor, error) {
-	m := &rootMonitor{needs: n, outputs: &outputs{target: n.output}, files: map[string]*os.File{}}
-	var err error
-	if m.configDir, m.inside, err = n.locateConfig(); err != nil {
-		return nil, err
-	}
-	if m.nixpkgsDir, err = n.locateNixpkgs(); err != nil {
+	m := &rootMonitor{needs: n}
+	err := m.openNamed()
+	if err != nil {
 		return nil, err
 	}
 	if m.ids, err = chooseIDs(n.state); is[*os.PathError](err) {
@@ -135,10 +134,32 @@ func newMonitor(n needs, env environment) (*rootMonitor, error) {
 		m.worker.UID, m.worker.GID = uid, gid
 		m.owner = image.Owner{Set: true, UID: uid, GID: gid}
 	}
+	m.lockFile = n.locateLock(m.owner)
 	if err := m.makeFolders(); err != nil {
 		return nil, err
 	}
 	return m, nil
+}
+
+// openNamed opens everything that the command line names, while there is no worker yet
+// who could change what the paths lead to.
+func (m *rootMonitor) openNamed() (err error) {
+	if m.located, err = m.needs.locate(); err != nil {
+		return err
+	}
+	if m.configDir, err = m.openFolder(m.located.dir); err != nil {
+		return err
+	}
+	nixpkgs, err := m.needs.locateNixpkgs()
+	if err != nil {
+		return err
+	}
+	if m.nixpkgsDir, err = m.openFolder(nixpkgs); err != nil {
+		return err
+	}
+	m.outputs = locateOutputs(m.needs.output)
+	m.files = openAll(append(m.needs.files, m.needs.config))
+	return nil
 }
 
 // makeFolders makes what is missing of state and cache. The cache belongs to the

@@ -97,6 +97,8 @@ func (c *monitorClient) Dirs() (state, cache string) { return c.hello.State, c.h
 
 func (c *monitorClient) Config() string { return c.hello.Config }
 
+func (c *monitorClient) Flake() flakeRef { return c.hello.Flake }
+
 func (c *monitorClient) OpenLock() (*os.File, error) {
 	_, file, err := c.ask(monitorRequest{OpenLock: true})
 	return file, err

@@ -46,6 +46,7 @@ type monitorReply struct {
 	Waiting      bool
 	State, Cache string // of Hello
 	Config       string // likewise
+	Flake        flakeRef
 	Sandbox      sandboxInfo
 	OutputFile   string
 	Paths        []string
@@ -86,13 +87,13 @@ func (m *rootMonitor) serve(ctx context.Context, socket *os.File) error {
 func (m *rootMonitor) answer(ctx context.Context, conn *wire.Conn, q monitorRequest, files []*os.File) (r monitorReply, file *os.File, err error) {
 	switch {
 	case q.Hello:
-		r.State, r.Cache, r.Config = m.state, m.cache, m.inside
+		r.State, r.Cache, r.Config, r.Flake = m.state, m.cache, m.located.inside, m.located.flake
 	case q.Open != "":
 		file, err = m.open(q.Open)
 	case q.OpenLock:
-		file, err = m.openLock()
+		file, err = m.lockFile.open()
 	case len(q.WriteLock) > 0:
-		err = m.writeLock(q.WriteLock, m.owner)
+		err = m.lockFile.write(q.WriteLock)
 	case q.Lock:
 		m.lock, err = monitor.Lock(ctx, filepath.Join(m.state, "lock"), func() { conn.Send(monitorReply{Waiting: true}) })
 	case q.TryLock:
@@ -119,19 +120,44 @@ func (m *rootMonitor) answer(ctx context.Context, conn *wire.Conn, q monitorRequ
 	return r, file, err
 }
 
-// open opens a file that the command line names, and no other.
+// A namedFile is one that the command line names, opened before there was a worker, or
+// why it could not be.
+type namedFile struct {
+	file *os.File
+	err  error
+}
+
+// openAll opens what the command line names.
+func openAll(names []string) map[string]namedFile {
+	all := map[string]namedFile{}
+	for _, name := range names {
+		f, err := openNamed(name)
+		all[name] = namedFile{f, err}
+	}
+	return all
+}
+
+// open hands out a file that the command line names, and no other.
 func (m *rootMonitor) open(name string) (*os.File, error) {
-	if !slices.Contains(m.needs.files, name) && name != m.needs.config {
+	named, ok := m.files[name]
+	if !ok {
 		return nil, fmt.Errorf("the worker asked for %q, which is not on the command line", name)
 	}
-	if m.files[name] == nil {
-		f, err := openNamed(name)
-		if err != nil {
-			return nil, bare(err)
-		}
-		m.files[name] = f
+	return named.file, bare(named.err)
+}
+
+// openFolder opens a folder of the user's, so that it is known by what it is, not by a
+// path that somebody may change. Its path from then on is the one returned.
+func (m *rootMonitor) openFolder(dir string) (path string, err error) {
+	if dir == "" {
+		return "", nil
 	}
-	return m.files[name], nil
+	f, err := os.Open(dir)
+	if err != nil {
+		return "", usageErrorf("name a folder that can be read", "%s: %v", dir, bare(err))
+	}
+	m.folders = append(m.folders, f)
+	return fmt.Sprintf("/proc/self/fd/%d", f.Fd()), nil
 }
 
 // register makes the emulator of a pinned package the host's handler.

@@ -80,7 +80,7 @@ func (w *workspace) nixFile(ctx context.Context, l nix.LockedTarball) (string, e
 	if isWebURL(l.URL) {
 		return w.lockedFile(ctx, l)
 	}
-	if w.nixos.tarball != "" {
+	if w.nixos.tarball != "" && w.lock != nil {
 		if _, err := w.importNix(ctx, l.SHA256); err != nil {
 			return "", err
 		}

@@ -13,8 +13,23 @@ import (
 // outputs are the results of one run, none of them in place until commit.
 type outputs struct {
 	target  string // as the user named it
+	file    string // the name that the user gave the image, or ""
+	place   *image.Place
+	lost    error // why there is no place
 	folder  *image.Folder
 	pending map[string]*image.Pending
+}
+
+// locateOutputs finds out where a target is. Nothing is made, and errors wait for open.
+func locateOutputs(target string) *outputs {
+	o := &outputs{target: target}
+	if target == "" {
+		return o
+	}
+	var dir string
+	dir, o.file = image.Target(target)
+	o.place, o.lost = image.Locate(dir)
+	return o
 }
 
 // open opens the folder, tries to write to it, and returns the name that the user
@@ -23,11 +38,13 @@ func (o *outputs) open(owner image.Owner) (file string, err error) {
 	if o.target == "" {
 		return "", errors.New("this command has no outputs")
 	}
-	dir, file := image.Target(o.target)
-	if strings.HasPrefix(file, ".") || path.Ext(file) == ".json" {
+	if file = o.file; strings.HasPrefix(file, ".") || path.Ext(file) == ".json" {
 		return "", usageErrorf("name it like sd-card.img", "--output %s: an image's name neither begins with a dot nor ends in .json", o.target)
 	}
-	if o.folder, err = image.OpenFolder(dir, owner); err != nil {
+	if o.lost != nil {
+		return "", o.lost
+	}
+	if o.folder, err = o.place.Open(owner); err != nil {
 		return "", err
 	}
 	o.pending = map[string]*image.Pending{}
@@ -74,5 +91,8 @@ func (o *outputs) discard() {
 	}
 	if o.folder != nil {
 		o.folder.Close()
+	}
+	if o.place != nil {
+		o.place.Close()
 	}
 }

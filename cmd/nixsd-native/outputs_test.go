@@ -14,7 +14,7 @@ import (
 func openT(t *testing.T) (o *outputs, dir string) {
 	t.Helper()
 	dir = t.TempDir()
-	o = &outputs{target: dir}
+	o = locateOutputs(dir)
 	if _, err := o.open(image.Owner{}); err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +66,7 @@ func TestOutputsOpen(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, "file"), []byte("mine"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		o := &outputs{target: dir + "/" + tt.target}
+		o := locateOutputs(dir + "/" + tt.target)
 		file, err := o.open(image.Owner{})
 		if exitCode(err) != tt.code || err == nil && file != tt.file || tt.code == exitUsage && len(hints(err)) == 0 {
 			t.Errorf("open(%q) = %q, %v; want %q, exit code %d", tt.target, file, err, tt.file, tt.code)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -34,6 +35,8 @@ type needs struct {
 type privileges interface {
 	// Dirs returns the folders in use.
 	Dirs() (state, cache string)
+	// Flake returns what --flake refers to.
+	Flake() flakeRef
 	// Config returns the path of the configuration's file inside the sandbox, or ""
 	// if there is none but the embedded one or a flake.
 	Config() string
@@ -105,14 +108,27 @@ func nixDir(state string) string { return filepath.Join(state, "root", "nix") }
 // emulatorDir is where emulators lie in a state or cache folder.
 func emulatorDir(dir string) string { return filepath.Join(dir, "emulator") }
 
-// locateConfig returns the folder of the configuration on the host, and the path of
-// its file inside the sandbox; both are empty for the embedded one. A link is
-// followed: what a configuration imports lies beside the real file.
-func (n needs) locateConfig() (dir, inside string, err error) {
-	if n.flake != "" {
-		f, err := parseFlake(n.flake)
-		return f.dir, "", err
+// A located configuration is its folder on the host, and the path of its file inside
+// the sandbox; both are empty for the embedded one, and the latter for a flake.
+type located struct {
+	dir, inside string
+	flake       flakeRef
+}
+
+// locate finds the configuration, or the flake.
+func (n needs) locate() (l located, err error) {
+	if n.flake == "" {
+		l.dir, l.inside, err = n.locateConfig()
+		return l, err
 	}
+	l.flake, err = parseFlake(n.flake)
+	l.dir = l.flake.Dir
+	return l, err
+}
+
+// locateConfig finds the configuration's file. A link is followed: what a configuration
+// imports lies beside the real file.
+func (n needs) locateConfig() (dir, inside string, err error) {
 	if n.config == "" {
 		return "", "", nil
 	}
@@ -188,38 +204,64 @@ func (n needs) locateNixpkgs() (dir string, err error) {
 	return dir, nil
 }
 
-// openLock opens the lock file, if there is one.
-func (n needs) openLock() (*os.File, error) {
-	if n.lockFile == "" {
-		return nil, errors.New("this command has no lock file")
+// A lockFile is where the lock is, or will be. Its folder is what the path led to when
+// the command began.
+type lockFile struct {
+	path   string // "" if the command has no business with a lock
+	folder *image.Folder
+	lost   error // why there is no folder
+}
+
+// locateLock opens the lock file's folder for its owner; errors wait for its use.
+func (n needs) locateLock(owner image.Owner) lockFile {
+	l := lockFile{path: n.lockFile}
+	if l.path != "" {
+		l.folder, l.lost = image.OpenFolder(filepath.Dir(l.path), owner)
 	}
-	f, err := openNamed(n.lockFile)
+	return l
+}
+
+// usable says why the lock file cannot be used.
+func (l lockFile) usable() error {
+	if l.path == "" {
+		return errors.New("this command has no lock file")
+	}
+	return l.lost
+}
+
+// open opens the lock file, if there is one.
+func (l lockFile) open() (*os.File, error) {
+	if err := l.usable(); err != nil {
+		return nil, err
+	}
+	f, err := l.folder.OpenFile(filepath.Base(l.path))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, usageErrorf("name another file with --lock-file", "%s: %v", n.lockFile, bare(err))
+		return nil, usageErrorf("name another file with --lock-file", "%s: %v", l.path, bare(err))
 	}
 	return f, nil
 }
 
-// writeLock replaces the lock file, for its owner.
-func (n needs) writeLock(text []byte, owner image.Owner) error {
-	if n.lockFile == "" {
-		return errors.New("this command has no lock file")
-	}
-	folder, err := image.OpenFolder(filepath.Dir(n.lockFile), owner)
-	if err != nil {
+// maxLockFile bounds what is written as a lock, in bytes; one has about 1 kB.
+const maxLockFile = 256 << 10
+
+// write replaces the lock file.
+func (l lockFile) write(text []byte) error {
+	if err := l.usable(); err != nil {
 		return err
 	}
-	defer folder.Close()
-	p, err := folder.Create(filepath.Base(n.lockFile))
+	if len(text) > maxLockFile {
+		return fmt.Errorf("a lock of %d bytes", len(text))
+	}
+	p, err := l.folder.Create(filepath.Base(l.path))
 	if err != nil {
 		return err
 	}
 	if _, err := p.File.Write(text); err != nil {
 		p.Discard()
-		return &image.OutputError{Path: n.lockFile, Err: err}
+		return &image.OutputError{Path: l.path, Err: err}
 	}
 	return p.Commit()
 }

@@ -180,3 +180,24 @@ func TestNixpkgs(t *testing.T) {
 	run(t, n.job(dir, show("--nixpkgs", "tree"))).mustBeClear(t, "a folder without NixOS", exitUsage, "--nixpkgs tree")
 	check(t)
 }
+
+// Plain root's flake, in a git work tree of its own that nobody else may enter, is
+// built by a worker and a sandbox that are not root.
+func TestFlakeOfRoot(t *testing.T) {
+	check := mustStay(t)
+	p := rootBuild(t)
+	n := newNixOS(t)
+	source := n.flakeFolder(t, "flake-root")
+	n.caller, n.places = root(), p
+	dir := filepath.Join(n.folder(t, "private"), "tree")
+	output(t, testenv.NeedProgram(t, "cp"), "--recursive", source, dir)
+	output(t, testenv.NeedProgram(t, "chown"), "--recursive", "0:0", dir)
+	if err := os.Chmod(filepath.Dir(dir), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	n.git(t, dir, "init", "-q")
+	n.git(t, dir, "add", "flake.nix", "flake.lock", "host.nix")
+	must(t, n.job(dir, n.flakeBuild(t, ".#rpi")))
+	checkFiles(t, filepath.Join(dir, "out"), 0)
+	check(t)
+}

@@ -32,21 +32,79 @@ func Target(output string) (folder, file string) {
 	return filepath.Dir(output), filepath.Base(output)
 }
 
-// OpenFolder opens a folder, which is made, for owner, if its parent exists.
-// Errors are *OutputError.
-func OpenFolder(path string, owner Owner) (*Folder, error) {
-	f := &Folder{path: path, owner: owner}
-	err := os.Mkdir(path, 0o755)
-	if err == nil && owner.Set {
-		err = os.Lchown(path, owner.UID, owner.GID)
+// A Place is where a Folder is, or will be. It is what its path led to when it was
+// located, whatever becomes of the path.
+type Place struct {
+	path string
+	root *os.Root
+	base string // the folder's name in root if it is yet to be made, or ""
+}
+
+// Locate finds the place of a folder, which may be missing if its parent exists.
+// Nothing is made. Errors are *OutputError.
+func Locate(path string) (*Place, error) {
+	p := &Place{path: path}
+	real, err := filepath.EvalSymlinks(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		p.base = filepath.Base(path)
+		real, err = filepath.EvalSymlinks(filepath.Dir(path))
 	}
-	if err != nil && !errors.Is(err, fs.ErrExist) {
+	if err == nil {
+		p.root, err = os.OpenRoot(real)
+	}
+	if err != nil {
 		return nil, &OutputError{path, err}
 	}
-	if f.root, err = os.OpenRoot(path); err != nil {
-		return nil, &OutputError{path, err}
+	return p, nil
+}
+
+// Close lets go of the place.
+func (p *Place) Close() error { return p.root.Close() }
+
+// Open opens the folder, which is made, for owner, if it is missing. Errors are
+// *OutputError.
+func (p *Place) Open(owner Owner) (*Folder, error) {
+	f := &Folder{path: p.path, owner: owner}
+	var err error
+	if p.base == "" {
+		f.root, err = p.root.OpenRoot(".")
+	} else {
+		err = p.root.Mkdir(p.base, 0o755)
+		if err == nil && owner.Set {
+			err = p.root.Lchown(p.base, owner.UID, owner.GID)
+		}
+		if err == nil || errors.Is(err, fs.ErrExist) {
+			f.root, err = p.root.OpenRoot(p.base)
+		}
+	}
+	if err != nil {
+		return nil, &OutputError{p.path, err}
 	}
 	return f, nil
+}
+
+// OpenFolder locates and opens a folder.
+func OpenFolder(path string, owner Owner) (*Folder, error) {
+	p, err := Locate(path)
+	if err != nil {
+		return nil, err
+	}
+	defer p.Close()
+	return p.Open(owner)
+}
+
+// OpenFile opens a regular file of the folder to read. It fails with the errors of
+// os.Root, and refuses what is no regular file.
+func (f *Folder) OpenFile(name string) (*os.File, error) {
+	file, err := f.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
+		file.Close()
+		return nil, &fs.PathError{Op: "open", Path: name, Err: errors.Join(err, errors.New("no regular file"))}
+	}
+	return file, nil
 }
 
 // Close lets go of the folder.
