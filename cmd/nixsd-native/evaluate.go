@@ -77,6 +77,9 @@ func (w *workspace) runNix(ctx context.Context, argv, env []string) (string, err
 // nixEvent reports an event.
 func (w *workspace) nixEvent(track *nix.Tracker, e nix.Event) {
 	derivation := track.Apply(e)
+	if e.Kind == nix.Start && e.Type == nix.BuildOne && w.onBuild != nil {
+		w.onBuild(e.Path)
+	}
 	switch e.Kind {
 	case nix.Start, nix.Stop, nix.Progress:
 		s := track.Status()
@@ -197,7 +200,17 @@ func (b *build) assemblyOf(derivation string) (string, error) {
 
 // realise builds the derivation and finds the image in its output.
 func (b *build) realise(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	b.onBuild = func(derivation string) {
+		if err := b.unforeseen(derivation); err != nil {
+			cancel(err)
+		}
+	}
 	out, err := b.runNix(ctx, nix.RealiseArgs(b.nix, b.derivation, b.job.keepGoing), b.nixEnv)
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
 	if err != nil {
 		return err
 	}

@@ -154,14 +154,32 @@ func (b *build) allow(f *forecast) error {
 	if len(f.Heavy) == 0 || b.job.allowHeavy {
 		return nil
 	}
-	names := make([]string, len(f.Heavy))
-	for i, h := range f.Heavy {
+	return tooHeavy(f.Heavy)
+}
+
+// unforeseen stops a build that turns to heavy work which the forecast expected from a
+// cache: one that is not trusted, or does not deliver.
+func (b *build) unforeseen(derivation string) error {
+	found := nix.Forecast{Build: []string{derivation}}.Heavy()
+	if len(found) == 0 || b.job.allowHeavy || slices.Contains(b.forecast.Build, found[0].Name) {
+		return nil
+	}
+	if emulated, err := b.isEmulated(derivation); err != nil || !emulated {
+		return err
+	}
+	return tooHeavy([]heavy{{found[0].Name, found[0].What}})
+}
+
+// tooHeavy says what would take for ever, and what helps.
+func tooHeavy(all []heavy) error {
+	names := make([]string, len(all))
+	for i, h := range all {
 		names[i] = fmt.Sprintf("%s (%s)", h.Name, h.What)
 	}
 	return &codedError{exitHost, "hours or days of emulated work: no cache has " + strings.Join(names, ", "), []string{
 		"use what the cache has: the stock kernel (leave boot.kernelPackages alone) and unchanged packages",
-		"or name a cache that has it: --substituter URL --trusted-public-key KEY",
-		"or build on an aarch64 machine, where this program emulates nothing",
+		"or name a cache that has it and is trusted: --substituter URL --trusted-public-key KEY",
+		"or build on an aarch64 machine, a remote one for example, where this program emulates nothing",
 		"or go on all the same: --allow-heavy",
 	}}
 }

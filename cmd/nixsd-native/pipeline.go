@@ -40,8 +40,10 @@ type workspace struct {
 	info     sandboxInfo
 	nix      nix.Installation // of bootstrap
 	caBundle string
-	nixpkgs  string     // folder inside the sandbox
-	done     nix.Status // how the last run of one of Nix's programs ended
+	nixpkgs  string // folder inside the sandbox
+
+	onBuild func(derivation string) // told, if not nil, what Nix begins to build
+	done    nix.Status              // how the last run of one of Nix's programs ended
 }
 
 // inputs are the verified files of a build.

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"nixsd-native/internal/upstream"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -12,6 +11,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"nixsd-native/internal/upstream"
 )
 
 // A binaryCache is what nix copy made of a part of the user's store.

@@ -192,34 +192,6 @@ func TestNixOSAsRoot(t *testing.T) {
 	check(t)
 }
 
-// A forecast tells what would be done, and stops what would take days.
-func TestForecast(t *testing.T) {
-	check := mustStay(t)
-	p, _ := builds(t)
-	u := user()
-	const kernel = `derivation { name = "linux-6.6.6"; system = "aarch64-linux"; builder = "/bin/sh"; args = [ "-c" "echo > $out" ]; }`
-	config := u.write(t, "forecast/sd-card.nix", sdCard(t, "sdImage.", "sdImage.postBuildCommands = \"# ${"+kernel+"}\";\n  sdImage."))
-	args := buildArgs(t, u, p, "forecast-out", config)
-	var f struct {
-		Build []string
-		Heavy []struct{ Name, What string }
-		Free  int64 `json:"disk_free_bytes"`
-	}
-	r := must(t, job{as: u, args: append(args, "--dry-run", "--json")})
-	if err := json.Unmarshal([]byte(r.out), &f); err != nil || !slices.Equal(f.Build, []string{rootfsName, "linux-6.6.6", imageName}) || len(f.Heavy) != 1 || f.Free < 1<<20 || len(r.built()) > 0 {
-		t.Errorf("--dry-run --json = %s, %v, built %q", r.out, err, r.built())
-	}
-	if text := must(t, job{as: u, args: append(args, "--dry-run")}).out; !strings.Contains(text, "3 derivations to build") || !strings.Contains(text, "linux-6.6.6 (kernel)") {
-		t.Errorf("--dry-run = %q", text)
-	}
-	run(t, job{as: u, args: append(args, "--log-format", "plain")}).mustBeClear(t, "a kernel", exitHost, "linux-6.6.6 (kernel)")
-	must(t, job{as: u, args: append(args, "--allow-heavy")})
-	if text := must(t, job{as: u, args: append(args, "--dry-run")}).out; !strings.HasPrefix(text, "nothing to fetch, nothing to build") {
-		t.Errorf("--dry-run of what is there = %q", text)
-	}
-	check(t)
-}
-
 // What the predecessor could be told works: another nixpkgs, an installer, no ZFS,
 // compression.
 func TestOtherImages(t *testing.T) {
