@@ -2,9 +2,12 @@ package nix
 
 import (
 	"bufio"
+	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"path"
+	"regexp"
 	"strings"
 )
 
@@ -14,6 +17,23 @@ const ProductsFile = "nix-support/hydra-build-products"
 
 // maxProducts bounds that file in bytes.
 const maxProducts = 64 << 10
+
+// outputInProducts is the output in a line of a list of products.
+var outputInProducts = regexp.MustCompile(`(?m)^file \S+ "?(/nix/store/[^/\s]+)/`)
+
+// ImageOfLast finds the image of an earlier build's list of products, whose output is
+// not known otherwise.
+func ImageOfLast(products io.Reader) (string, error) {
+	text, err := io.ReadAll(io.LimitReader(products, maxProducts))
+	if err != nil {
+		return "", err
+	}
+	m := outputInProducts.FindSubmatch(text)
+	if m == nil {
+		return "", errors.New("no image is named")
+	}
+	return Image(bytes.NewReader(text), string(m[1]))
+}
 
 // Image finds the SD image of an output in its list of products, whose lines are
 // "file sd-image PATH". Iso images and other files named there are accepted when

@@ -55,3 +55,23 @@ func FuzzImage(f *testing.F) {
 		}
 	})
 }
+
+// The image of an earlier build is found without its output, but never outside of it.
+func TestImageOfLast(t *testing.T) {
+	o := sampleOutput
+	for products, want := range map[string]string{
+		"file sd-image " + o + "/sd-image/a.img\n":                   o + "/sd-image/a.img",
+		"file sd-image \"" + o + "/a.img\"\n":                        o + "/a.img",
+		"doc x /etc/y\nfile iso " + o + "/a.iso\n":                   o + "/a.iso",
+		"file sd-image " + o + "/a.img\nfile sd-image /etc/shadow\n": o + "/a.img",
+		"file iso " + o + "/a.iso\nfile sd-image /etc/shadow\n":      "",
+		"file sd-image /etc/shadow\n":                                "",
+		"file sd-image " + o + "/../../etc/shadow\n":                 "",
+		"": "",
+	} {
+		got, err := ImageOfLast(strings.NewReader(products))
+		if got != want || (err == nil) != (want != "") {
+			t.Errorf("ImageOfLast(%q) = %q, %v; want %q", products, got, err, want)
+		}
+	}
+}

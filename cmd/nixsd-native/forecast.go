@@ -34,7 +34,8 @@ type heavy struct {
 }
 
 // What a build takes beside what is fetched: the root file system, the image and, at
-// worst on the same disk, the delivered copy, each about as large as what is in them;
+// worst on the same disk, the delivered copy, each about as large as what is in them, or
+// as the last image;
 // and the files that a store path has on average, measured on an image of NixOS 20.03
 // (94,013 in some 700 paths, nixpkgs#86366).
 const (
@@ -89,11 +90,12 @@ func (b *build) dryRun(ctx context.Context) (f nix.Forecast, err error) {
 func (b *build) weigh(dry nix.Forecast) (*forecast, error) {
 	f := &forecast{Fetch: len(dry.Fetch), Download: dry.Download, Unpacked: dry.Unpacked, Build: []string{}, Heavy: []heavy{}}
 	f.Need = dry.Unpacked
+	imageSize := max(dry.Unpacked, b.lastImageSize())
 	for _, drv := range dry.Build {
 		name := nix.DerivationName(drv)
 		f.Build = append(f.Build, name)
 		if strings.HasPrefix(name, imageBuilder) {
-			f.Need += imageCopies * dry.Unpacked
+			f.Need += imageCopies * imageSize
 		}
 	}
 	slices.Sort(f.Build)
@@ -112,6 +114,29 @@ func (b *build) weigh(dry nix.Forecast) (*forecast, error) {
 	}
 	_, f.Memory, err = hostinfo.Memory()
 	return f, err
+}
+
+// lastImageSize returns the bytes of the image that was built last, or 0.
+func (b *build) lastImageSize() int64 {
+	products, err := b.session.Open(nix.ResultLink + "/" + nix.ProductsFile)
+	if err != nil {
+		return 0
+	}
+	defer products.Close()
+	name, err := nix.ImageOfLast(products)
+	if err != nil {
+		return 0
+	}
+	image, err := b.session.Open(name)
+	if err != nil {
+		return 0
+	}
+	defer image.Close()
+	info, err := image.Stat()
+	if err != nil {
+		return 0
+	}
+	return info.Size()
 }
 
 // isEmulated reports whether a derivation's builder is not native.
