@@ -138,6 +138,28 @@ func (s Store) unpack(ctx context.Context, tarball io.ReaderAt, size int64, use 
 		return err
 	}
 	defer plain.Close()
+	return s.inScratch(func(root, sub *os.Root, scratch string) error {
+		if err := untar.Extract(ctx, plain, sub, untar.Options{ReadOnly: true, Progress: s.Progress}); err != nil {
+			return err
+		}
+		entries, err := fs.ReadDir(sub.FS(), ".")
+		if err != nil {
+			return err
+		}
+		if len(entries) != 1 || !entries[0].IsDir() {
+			return &TarballError{"it does not hold one folder"}
+		}
+		top := path.Join(scratch, entries[0].Name())
+		if err := root.Chmod(top, 0o755); err != nil { // to be renamed
+			return err
+		}
+		return use(root, top)
+	})
+}
+
+// inScratch calls make with the store's folder, and with an empty one and its name in
+// it, of which nothing stays but what was moved out.
+func (s Store) inScratch(make func(root, sub *os.Root, scratch string) error) error {
 	root, err := os.OpenRoot(s.Dir)
 	if err != nil {
 		return err
@@ -153,21 +175,7 @@ func (s Store) unpack(ctx context.Context, tarball io.ReaderAt, size int64, use 
 		return err
 	}
 	defer sub.Close()
-	if err := untar.Extract(ctx, plain, sub, untar.Options{ReadOnly: true, Progress: s.Progress}); err != nil {
-		return err
-	}
-	entries, err := fs.ReadDir(sub.FS(), ".")
-	if err != nil {
-		return err
-	}
-	if len(entries) != 1 || !entries[0].IsDir() {
-		return &TarballError{"it does not hold one folder"}
-	}
-	top := path.Join(scratch, entries[0].Name())
-	if err := root.Chmod(top, 0o755); err != nil { // to be renamed
-		return err
-	}
-	return use(root, top)
+	return make(root, sub, scratch)
 }
 
 // inspect learns from an unpacked tarball what it installs.

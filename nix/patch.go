@@ -52,35 +52,22 @@ func (e *PatchError) Error() string { return fmt.Sprintf("%s: %s", e.Name, e.Rea
 // with it if they lie in the same file system. Errors are *PatchError if a patch does
 // not apply exactly, or of the file system.
 func (s Store) Patch(ctx context.Context, base, key string, patches fs.FS) error {
-	root, err := os.OpenRoot(s.Dir)
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	scratch := path.Join(ownDir, scratchName)
-	if err := errors.Join(removeTree(root, scratch), root.MkdirAll(scratch, 0o755)); err != nil {
-		return err
-	}
-	defer removeTree(root, scratch)
-	if err := copyTree(ctx, base, filepath.Join(s.Dir, scratch)); err != nil {
-		return err
-	}
-	tree, err := root.OpenRoot(scratch)
-	if err != nil {
-		return err
-	}
-	defer tree.Close()
-	if err := s.applyAll(tree, patches); err != nil {
-		return err
-	}
-	if err := errors.Join(root.MkdirAll(channelDir, 0o755), s.Sync(s.Dir)); err != nil {
-		return err
-	}
-	target := path.Join(channelDir, key)
-	if err := removeTree(root, target); err != nil { // of a folder that may have changed
-		return err
-	}
-	return root.Rename(scratch, target)
+	return s.inScratch(func(root, tree *os.Root, scratch string) error {
+		if err := copyTree(ctx, base, filepath.Join(s.Dir, scratch)); err != nil {
+			return err
+		}
+		if err := s.applyAll(tree, patches); err != nil {
+			return err
+		}
+		if err := errors.Join(root.MkdirAll(channelDir, 0o755), s.Sync(s.Dir)); err != nil {
+			return err
+		}
+		target := path.Join(channelDir, key)
+		if err := removeTree(root, target); err != nil { // of a folder that may have changed
+			return err
+		}
+		return root.Rename(scratch, target)
+	})
 }
 
 // copyTree makes a tree like another, with hard links where possible.
