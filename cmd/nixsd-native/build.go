@@ -135,5 +135,8 @@ func (j *buildJob) run(ctx context.Context, a *app) error {
 	}
 	err := b.steps(ctx, all)
 	b.close()
-	return b.finish(err)
+	if err = b.finish(err); err != nil {
+		return err
+	}
+	return b.printed()
 }

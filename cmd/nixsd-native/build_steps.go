@@ -29,8 +29,9 @@ type build struct {
 	caches     []string // binary caches in use
 	trusted    []string // their keys
 	forecast   *forecast
-	result     string // output's store path
-	imagePath  string // inside the sandbox
+	result     string       // output's store path
+	printed    func() error // prints what the command is for, when all else is said
+	imagePath  string       // inside the sandbox
 }
 
 func newBuild(j *buildJob, a *app) *build {
@@ -148,7 +149,17 @@ func (b *build) fetchInputs(ctx context.Context) error {
 	if offline := (*fetch.OfflineError)(nil); errors.As(err, &offline) {
 		offline.Command = b.fetchLine()
 	}
-	return err
+	return b.explainNetwork(err)
+}
+
+// explainNetwork adds what helps where nixos.org cannot be reached.
+func (b *build) explainNetwork(err error) error {
+	if b.demo || !is[*fetch.NetworkError](err) || is[*fetch.HashError](err) {
+		return err
+	}
+	return &codedError{exitNetwork, err.Error(), append(hints(err),
+		"or name mirrors of nixos.org's hosts: --channel-mirror, --nix-mirror, --substituter",
+		"or see whether this machine can do the rest: build --demo needs a Debian mirror only")}
 }
 
 // bootstrapAndLock makes a lock, if there is none, once the inputs proved to be what

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"os"
@@ -81,6 +82,9 @@ func (j *cleanJob) clean(ctx context.Context, w *workspace) error {
 		}
 	}
 	w.rep.Note("freed %s", size(freed))
+	if j.json {
+		return json.NewEncoder(w.out).Encode(map[string]any{"freed_bytes": freed, "removed_handler": removed})
+	}
 	return nil
 }
 

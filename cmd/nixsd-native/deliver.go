@@ -57,7 +57,8 @@ func (b *build) deliver(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return b.printResult(paths[len(paths)-1], data)
+	b.printed = func() error { return b.printResult(paths[len(paths)-1], data) }
+	return nil
 }
 
 // compression modes, as --compress takes them.

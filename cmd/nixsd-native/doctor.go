@@ -11,6 +11,7 @@ import (
 
 	"nixsd-native/binfmt"
 	"nixsd-native/internal/hostinfo"
+	"nixsd-native/nix"
 )
 
 // A doctorJob is the command doctor with its flags.
@@ -93,6 +94,7 @@ func (d *doctor) examine(ctx context.Context) {
 	d.emulationFindings(ctx)
 	d.space()
 	d.network(ctx)
+	d.nixosHosts(ctx)
 }
 
 // emulationFindings tries a sandbox, with a handler of its own where this host
@@ -201,6 +203,28 @@ func (d *doctor) network(ctx context.Context) {
 		}
 	}
 	d.warn("debian mirror", err)
+}
+
+// nixosHosts asks the hosts that a build of NixOS, other than the demo, downloads from.
+func (d *doctor) nixosHosts(ctx context.Context) {
+	if d.sources.offline || d.client == nil {
+		return
+	}
+	for _, host := range []struct{ name, url string }{
+		{"nixos channel", nix.ChannelsURL + "/nixos-" + nix.DefaultRelease + "/git-revision"},
+		{"binary cache", cacheInfo(nix.CacheURL)},
+	} {
+		once := *d.client
+		once.Attempts, once.Report, once.Progress = 1, nil, nil
+		asked, cancel := context.WithTimeout(ctx, cacheTimeout)
+		_, err := once.Document(asked, []string{host.url}, maxCacheInfo)
+		cancel()
+		if err != nil {
+			d.warn(host.name, &codedError{exitNetwork, err.Error(), []string{"only the demo can be built without it; mirrors: --channel-mirror, --nix-mirror, --substituter"}})
+			continue
+		}
+		d.ok(host.name, "%s answers", host.url)
+	}
 }
 
 func (d *doctor) print(asJSON bool) error {

@@ -167,6 +167,9 @@ func (b *build) evaluate(ctx context.Context) error {
 	return err
 }
 
+// missingPath is what Nix says of a file that the sandbox does not have.
+var missingPath = regexp.MustCompile(`path '([^']+)' does not exist`)
+
 // explained adds what helps to errors of an evaluation that have a well-known reason.
 func (b *build) explained(err error) error {
 	failed := (*nix.BuildError)(nil)
@@ -176,6 +179,11 @@ func (b *build) explained(err error) error {
 	if b.makesImage() && strings.Contains(failed.Summary, "attribute 'sdImage'") {
 		return &codedError{exitBuild, "the configuration makes no SD image: " + failed.Error(), []string{
 			"import <nixpkgs/nixos/modules/installer/sd-card/sd-image-aarch64.nix> in it",
+		}}
+	}
+	if m := missingPath.FindStringSubmatch(failed.Summary); m != nil && b.configDir != "" && !strings.HasPrefix(m[1], "/nix/store/") {
+		return &codedError{exitBuild, failed.Error(), []string{
+			fmt.Sprintf("the build sees no other folder of this machine than %s: keep there what is imported, or make the folder above a flake", b.configDir),
 		}}
 	}
 	return b.explainUntracked(failed)

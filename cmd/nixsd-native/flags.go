@@ -3,6 +3,7 @@ package main
 import (
 	"net/url"
 	"os"
+	"path/filepath"
 	"regexp"
 	"runtime"
 	"slices"
@@ -42,6 +43,11 @@ func (f *commonFlags) folders(fs *pflag.FlagSet) {
 func (f *commonFlags) check() error {
 	if (f.state == "" || f.cache == "") && !runningAsWorker() {
 		return usageErrorf("name folders with --state-dir DIR and --cache-dir DIR, or set HOME", "there is no folder for the state or for the cache")
+	}
+	for _, dir := range []*string{&f.state, &f.cache} {
+		if abs, err := filepath.Abs(*dir); err == nil && *dir != "" {
+			*dir = abs
+		}
 	}
 	if !slices.Contains([]string{"auto", "plain", "json", "raw"}, f.logFormat) {
 		return usageErrorf("", "--log-format must be auto, plain, json or raw, not %q", f.logFormat)

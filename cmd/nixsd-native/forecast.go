@@ -58,7 +58,8 @@ func (b *build) forecastBuild(ctx context.Context) error {
 	}
 	f := b.forecast
 	if b.job.dryRun {
-		return b.printForecast(f)
+		b.printed = func() error { return b.printForecast(f) }
+		return nil
 	}
 	if f.Fetch == 0 && len(f.Build) == 0 {
 		return nil

@@ -26,8 +26,8 @@ func (w *workspace) readKeys(name string) ([]string, error) {
 	return parseKeys(name, data)
 }
 
-// parseKeys returns the lines of data that are public keys, without options, which
-// could restrict them, and in normal form.
+// parseKeys returns the lines of data that are public keys, in normal form. Options,
+// which may restrict a key, are refused.
 func parseKeys(name string, data []byte) ([]string, error) {
 	if bytes.Contains(data, []byte("PRIVATE KEY-----")) {
 		return nil, usageErrorf("name the public half: "+name+".pub", "--ssh-key %s is a private key", name)
@@ -38,9 +38,12 @@ func parseKeys(name string, data []byte) ([]string, error) {
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
-		key, comment, _, _, err := ssh.ParseAuthorizedKey([]byte(line))
+		key, comment, options, _, err := ssh.ParseAuthorizedKey([]byte(line))
 		if err != nil || strings.ContainsFunc(comment, unicode.IsControl) {
 			return nil, usageErrorf("name a public key, such as ~/.ssh/id_ed25519.pub", "--ssh-key %s holds no ssh public key", name)
+		}
+		if len(options) > 0 {
+			return nil, usageErrorf("put the whole line into the configuration, or name a file with the key alone", "--ssh-key %s: the key has options (%s), which would be lost", name, oneLine(strings.Join(options, ",")))
 		}
 		text := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key)))
 		keys = append(keys, strings.TrimSpace(text+" "+comment))

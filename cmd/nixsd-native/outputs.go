@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"slices"
 	"strings"
+	"unicode"
 
 	"nixsd-native/internal/image"
 )
@@ -32,14 +34,17 @@ func locateOutputs(target string) *outputs {
 	return o
 }
 
+// notImages are ends of names that no image has, lest one take a configuration's place.
+var notImages = []string{".json", ".nix", ".lock", ".pub", ".sha256", ".patch", ".deb"}
+
 // open opens the folder, tries to write to it, and returns the name that the user
 // gave the image, or "".
 func (o *outputs) open(owner image.Owner) (file string, err error) {
 	if o.target == "" {
 		return "", errors.New("this command has no outputs")
 	}
-	if file = o.file; strings.HasPrefix(file, ".") || path.Ext(file) == ".json" {
-		return "", usageErrorf("name it like sd-card.img", "--output %s: an image's name neither begins with a dot nor ends in .json", o.target)
+	if file = o.file; strings.HasPrefix(file, ".") || slices.Contains(notImages, path.Ext(file)) || strings.ContainsFunc(file, unicode.IsControl) {
+		return "", usageErrorf("name it like sd-card.img", "--output %s: an image's name neither begins with a dot nor ends as those of other files (%s)", o.target, strings.Join(notImages, " "))
 	}
 	if o.lost != nil {
 		return "", o.lost

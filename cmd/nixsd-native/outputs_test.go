@@ -57,6 +57,9 @@ func TestOutputsOpen(t *testing.T) {
 		{".hidden", "", exitUsage},
 		{"there/.x.img", "", exitUsage},
 		{"x.json", "", exitUsage},
+		{"x.nix", "", exitUsage},
+		{"nixsd.lock", "", exitUsage},
+		{"two\nlines.img", "", exitUsage},
 		{"there/x.json", "", exitUsage},
 	} {
 		dir := t.TempDir()

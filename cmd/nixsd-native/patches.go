@@ -30,7 +30,7 @@ func (b *build) readPatches() error {
 		data, err := readAllBounded(f, name, maxPatch)
 		f.Close()
 		if err != nil {
-			return err
+			return usageErrorf("name a patch, a unified diff, with --patch", "--patch %s: %v", name, bare(err))
 		}
 		if total += len(data); total > maxPatch {
 			return usageErrorf("make them smaller, or change nixpkgs and name it with --nixpkgs", "the patches have more than %d bytes", maxPatch)

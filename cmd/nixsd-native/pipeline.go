@@ -74,6 +74,7 @@ func (w *workspace) steps(ctx context.Context, all []step) error {
 
 // finish ends the report, with err if it is not nil.
 func (w *workspace) finish(err error) error {
+	err = w.explainDisk(err)
 	if err == nil {
 		w.rep.Close(true)
 		return nil

@@ -7,11 +7,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"golang.org/x/term"
 
 	"nixsd-native/internal/fetch"
+	"nixsd-native/nix"
 )
 
 func newWorkspace(a *app, c *commonFlags, s *sourceFlags, e *emulationFlags) workspace {
@@ -71,6 +73,30 @@ func mergeOffline(errs []error) error {
 
 func isDiskFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
+// explainDisk tells whose disk is full when something inside the sandbox says that one
+// is: the state folder's, or, if a builder says so, perhaps only the image's.
+func (w *workspace) explainDisk(err error) error {
+	inside, build := (*insideError)(nil), (*nix.BuildError)(nil)
+	if err == nil {
+		return nil
+	}
+	state, _ := w.privileges.Dirs()
+	full := func(text string) bool { return strings.Contains(strings.ToLower(text), "no space left on device") }
+	advice := []string{"free some space, for example by nixsd-native clean --store, or choose another folder with --state-dir"}
+	switch {
+	case errors.As(err, &inside) && full(inside.Error()):
+		return &codedError{exitOutput, fmt.Sprintf("the disk of %s is full: %v", state, err), advice}
+	case !errors.As(err, &build):
+		return err
+	case full(build.Summary) && build.Derivation == "":
+		return &codedError{exitOutput, fmt.Sprintf("the disk of %s is full: %v", state, err), advice}
+	case full(strings.Join(build.Log, "\n")):
+		return &codedError{exitBuild, err.Error() + ": no space left on device", append(advice,
+			"if there is enough, the image's own size was guessed too small (nixpkgs#473135): leave something out of the configuration")}
+	}
+	return err
 }
 
 // readAllBounded reads an open file of at most limit bytes.

@@ -127,6 +127,9 @@ func (f *Folder) Create(name string) (*Pending, error) {
 	if name == "" || name != filepath.Base(name) || strings.HasPrefix(name, ".") {
 		return nil, &OutputError{f.path, fmt.Errorf("%q is no name for a file", name)}
 	}
+	if info, err := f.root.Lstat(name); err == nil && !info.Mode().IsRegular() && info.Mode().Type() != fs.ModeSymlink {
+		return nil, &OutputError{f.Path(name), errors.New("is no regular file; images are files, to be written to a card afterwards")}
+	}
 	p := &Pending{folder: f, name: name}
 	var err error
 	if p.File, p.temp, err = f.openTemp(name); err != nil {
