@@ -144,7 +144,7 @@ func (b *build) fetchInputs(ctx context.Context) error {
 	}
 	err := firstError(ends(fetchRest(ctx)), <-emulator)
 	if cause := context.Cause(ctx); cause != nil {
-		return cause
+		return b.explainNetwork(cause)
 	}
 	if offline := (*fetch.OfflineError)(nil); errors.As(err, &offline) {
 		offline.Command = b.fetchLine()

@@ -43,7 +43,7 @@ func parseKeys(name string, data []byte) ([]string, error) {
 			return nil, usageErrorf("name a public key, such as ~/.ssh/id_ed25519.pub", "--ssh-key %s holds no ssh public key", name)
 		}
 		if len(options) > 0 {
-			return nil, usageErrorf("put the whole line into the configuration, or name a file with the key alone", "--ssh-key %s: the key has options (%s), which would be lost", name, oneLine(strings.Join(options, ",")))
+			return nil, usageErrorf("put the whole line into the configuration, or name a file with the key alone", "--ssh-key %s has a key with options (%s), which would be lost", name, oneLine(strings.Join(options, ",")))
 		}
 		text := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key)))
 		keys = append(keys, strings.TrimSpace(text+" "+comment))

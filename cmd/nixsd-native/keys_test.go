@@ -30,7 +30,7 @@ func TestParseKeys(t *testing.T) {
 		{keyRSA + "\n\n# old\n" + keyECDSA + " two words \r\n", []string{keyRSA, keyECDSA + " two words"}, ""},
 		{"  " + keyEd25519 + "\t \n", []string{keyEd25519}, ""},
 		{"ssh-ed25519\t" + strings.Fields(keyEd25519)[1] + "  \tme", []string{keyEd25519 + " me"}, ""},
-		{`no-pty,command="rm -rf / # x" ` + keyEd25519 + " me", nil, "has options (no-pty,command="},
+		{`no-pty,command="x" ` + keyEd25519 + " me", nil, `has a key with options (no-pty,command="x"), which would be lost`},
 		{keyEd25519 + "\n" + keyEd25519, []string{keyEd25519, keyEd25519}, ""},
 
 		{"", nil, "is empty"},
