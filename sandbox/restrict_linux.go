@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -34,7 +35,7 @@ func restrict() error {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return os.NewSyscallError("prctl(PR_SET_DUMPABLE)", err)
 	}
-	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+	if err := noNewPrivileges(); err != nil {
 		return os.NewSyscallError("prctl(PR_SET_NO_NEW_PRIVS)", err)
 	}
 	var mask [2]uint32
@@ -64,6 +65,20 @@ func restrict() error {
 		return fmt.Errorf("a dropped capability could be regained (%v)", err)
 	}
 	return nil
+}
+
+// noNewPrivileges takes the gain of privileges from every thread of this process, the
+// first among them, which need not be this one. With cgo, as tests have it, only this
+// one can be had.
+func noNewPrivileges() error {
+	_, _, errno := syscall.AllThreadsSyscall6(syscall.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0)
+	switch errno {
+	case 0:
+		return nil
+	case syscall.ENOTSUP:
+		return unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+	}
+	return errno
 }
 
 // limit makes resource limits independent of the caller's and forbids core files.
