@@ -37,16 +37,32 @@ func InstantiateArgs(i Installation, b Build) []string {
 	return args
 }
 
-// RealiseArgs returns the arguments that build a derivation; the output's path is
-// printed.
-func RealiseArgs(i Installation, derivation string, keepGoing bool) []string {
-	args := []string{
-		i.Program("nix-build"), derivation, "--log-format", "internal-json", "--out-link", ResultLink,
-	}
+// RealiseArgs returns the arguments that build derivations; the outputs' paths are
+// printed, in order.
+func RealiseArgs(i Installation, keepGoing bool, derivations ...string) []string {
+	args := append([]string{i.Program("nix-build")}, derivations...)
+	args = append(args, "--log-format", "internal-json", "--out-link", ResultLink)
 	if keepGoing {
 		args = append(args, "--keep-going")
 	}
 	return args
+}
+
+// OutputsArgs returns the arguments that print the store paths of a derivation's outputs.
+func OutputsArgs(i Installation, derivation string) []string {
+	return []string{i.Program("nix-store"), "--query", "--outputs", derivation}
+}
+
+// InvalidArgs returns the arguments that print those of the store paths that the store
+// does not have.
+func InvalidArgs(i Installation, paths ...string) []string {
+	return append([]string{i.Program("nix-store"), "--check-validity", "--print-invalid"}, paths...)
+}
+
+// RequisitesArgs returns the arguments that print all that a derivation is built from,
+// derivations included, and itself.
+func RequisitesArgs(i Installation, derivation string) []string {
+	return []string{i.Program("nix-store"), "--query", "--requisites", derivation}
 }
 
 // home is where Nix keeps what it fetches during evaluation: with the store, as that
@@ -65,12 +81,23 @@ func Env(i Installation, caBundle string, extra []string) []string {
 // ParsePath reads the one store path, of a derivation or an output, that Nix
 // printed.
 func ParsePath(output string) (string, error) {
-	lines := strings.Fields(output)
-	if len(lines) != 1 {
-		return "", fmt.Errorf("nix printed %d paths instead of one", len(lines))
+	paths, err := ParsePaths(output, 1)
+	if err != nil {
+		return "", err
 	}
-	if !storePath.MatchString(lines[0]) {
-		return "", fmt.Errorf("nix printed %q, which is no store path", lines[0])
+	return paths[0], nil
+}
+
+// ParsePaths reads the n store paths that Nix printed.
+func ParsePaths(output string, n int) ([]string, error) {
+	paths := strings.Fields(output)
+	if len(paths) != n {
+		return nil, fmt.Errorf("nix printed %d store paths instead of %d", len(paths), n)
 	}
-	return lines[0], nil
+	for _, p := range paths {
+		if !storePath.MatchString(p) {
+			return nil, fmt.Errorf("nix printed %q, which is no store path", p)
+		}
+	}
+	return paths, nil
 }

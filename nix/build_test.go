@@ -23,10 +23,10 @@ func TestArgs(t *testing.T) {
 			bin + "nix-instantiate --log-format internal-json --attr config.system.build.sdImage /e.nix -I nixpkgs=/nix/n"},
 		{"InstantiateArgs of a flake", InstantiateArgs(sampleNix, Build{Expression: "/e.nix", Attr: "config.system.build.toplevel", Trace: true}),
 			bin + "nix-instantiate --log-format internal-json --attr config.system.build.toplevel /e.nix --show-trace"},
-		{"RealiseArgs", RealiseArgs(sampleNix, partDrv, false),
+		{"RealiseArgs", RealiseArgs(sampleNix, false, partDrv),
 			bin + "nix-build " + partDrv + " --log-format internal-json --out-link /nix/var/nix/gcroots/nixsd-result"},
-		{"RealiseArgs", RealiseArgs(sampleNix, partDrv, true),
-			bin + "nix-build " + partDrv + " --log-format internal-json --out-link /nix/var/nix/gcroots/nixsd-result --keep-going"},
+		{"RealiseArgs", RealiseArgs(sampleNix, true, partDrv, wholeDrv),
+			bin + "nix-build " + partDrv + " " + wholeDrv + " --log-format internal-json --out-link /nix/var/nix/gcroots/nixsd-result --keep-going"},
 		{"DryRunArgs", DryRunArgs(sampleNix, partDrv), bin + "nix-store --realise --dry-run " + partDrv},
 	}
 	for _, test := range tests {

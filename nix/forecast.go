@@ -19,8 +19,8 @@ type Forecast struct {
 }
 
 // DryRunArgs returns the arguments of a dry run of RealiseArgs.
-func DryRunArgs(i Installation, derivation string) []string {
-	return []string{i.Program("nix-store"), "--realise", "--dry-run", derivation}
+func DryRunArgs(i Installation, derivations ...string) []string {
+	return append([]string{i.Program("nix-store"), "--realise", "--dry-run"}, derivations...)
 }
 
 // Headings of a dry run, from src/libmain/shared.cc.

@@ -154,9 +154,26 @@ var (
 	errorLine = regexp.MustCompile(`(?m)^\s*error: (.+)$`)
 	failedDrv = regexp.MustCompile(`builder for '(/nix/store/[^']*\.drv)'|Cannot build '(/nix/store/[^']*\.drv)'`)
 	// The first line of newer versions says only what cannot be built.
-	reasonLine   = regexp.MustCompile(`(?m)^\s*Reason: (.+?)\.?$`)
-	sourceOfText = regexp.MustCompile(`at (/[^\s:]+:\d+:\d+):`)
+	dependencyFailed = regexp.MustCompile(`(?m)\d+ dependenc(y|ies)( of derivation .*)? failed`)
+	reasonLine       = regexp.MustCompile(`(?m)^\s*Reason: (.+?)\.?$`)
+	sourceOfText     = regexp.MustCompile(`at (/[^\s:]+:\d+:\d+):`)
 )
+
+// Failures makes an error of each derivation whose own build failed, which may be
+// several when Nix keeps going.
+func (t *Tracker) Failures() []*BuildError {
+	var all []*BuildError
+	for _, text := range t.errors {
+		one := Tracker{errors: []string{text}, ended: t.ended}
+		if f := one.Failure(0); f.Derivation != "" && !isDependency(f) {
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+// isDependency reports whether a derivation failed only because another one did.
+func isDependency(f *BuildError) bool { return dependencyFailed.MatchString(f.Output) }
 
 // Failure makes an error of what Nix said, for a run that ended with status.
 func (t *Tracker) Failure(status int) *BuildError {

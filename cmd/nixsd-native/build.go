@@ -1,8 +1,8 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"os"
 	"slices"
 
 	"github.com/spf13/pflag"
@@ -15,7 +15,7 @@ type buildJob struct {
 	nixosFlags
 	emulationFlags
 	cacheFlags
-	config     string
+	configs    []string
 	output     string
 	demo       bool
 	sshKeys    []string
@@ -32,15 +32,19 @@ type buildJob struct {
 func buildCommand() command {
 	return command{
 		name:    "build",
-		args:    "[CONFIG]",
-		summary: "build an SD-card image",
+		args:    "[CONFIG…]",
+		summary: "build an SD-card image, or several",
 		help: `CONFIG is a NixOS module, by default ./sd-card.nix if there is one, else the
 built-in one. The image, its checksum and a manifest are put into the current
 folder or where --output says, and the image's path is printed.
 
+Several CONFIGs, a folder of them, or several --flake make as many images in one run,
+named after them. What they share is built once, and a bad one does not stop the rest.
+
 Examples:
   sudo nixsd-native build --demo --ssh-key ~/.ssh/id_ed25519.pub
-  nixsd-native build --demo -o images/ sd-card.nix     (no root, Linux 6.7 or newer)`,
+  nixsd-native build --demo -o images/ sd-card.nix     (no root, Linux 6.7 or newer)
+  nixsd-native build -o images/ boards/                (all of a folder)`,
 		new: func(fs *pflag.FlagSet) job {
 			j := new(buildJob)
 			j.register(fs)
@@ -70,9 +74,6 @@ func (j *buildJob) register(fs *pflag.FlagSet) {
 }
 
 func (j *buildJob) check(args []string) error {
-	if len(args) > 1 {
-		return usageErrorf("", "build takes one CONFIG, not %d", len(args))
-	}
 	for _, err := range []error{j.commonFlags.check(), j.sourceFlags.check(), j.emulationFlags.check(j.qemu), j.nixosFlags.check(j.demo), j.cacheFlags.check(j.offline)} {
 		if err != nil {
 			return err
@@ -87,30 +88,15 @@ func (j *buildJob) check(args []string) error {
 		return usageErrorf("", "--cores and --max-jobs must not be negative")
 	case j.output == "":
 		return usageErrorf("", "--output must not be empty")
-	case j.flake != "" && len(args) > 0:
+	case j.ofFlake() && len(args) > 0:
 		return usageErrorf("", "--flake and CONFIG exclude each other")
 	}
-	if j.flake == "" {
-		j.config = defaultConfig()
-	}
-	if len(args) == 1 {
-		j.config = args[0]
-	}
+	j.configs = j.orDefault(args)
 	return nil
 }
 
-// defaultConfig returns the configuration that is used when none is named:
-// sd-card.nix in the current folder, or "", which stands for the built-in one.
-func defaultConfig() string {
-	const name = "sd-card.nix"
-	if _, err := os.Stat(name); err != nil {
-		return ""
-	}
-	return name
-}
-
 func (j *buildJob) needs() needs {
-	n := j.nixosNeeds(j.config, j.demo)
+	n := j.nixosNeeds(j.configs, j.demo)
 	n.state, n.cache, n.output, n.offline, n.trustedDeb = j.state, j.cache, j.output, j.offline, j.qemu.SHA256
 	n.files = slices.Concat(j.sshKeys, j.namedFiles(), j.nixosFlags.files())
 	return n
@@ -135,8 +121,11 @@ func (j *buildJob) run(ctx context.Context, a *app) error {
 	}
 	err := b.steps(ctx, all)
 	b.close()
-	if err = b.finish(err); err != nil {
+	if err == nil {
+		err = b.fleetError()
+	}
+	if err = b.finish(err); err != nil && !is[*fleetError](err) {
 		return err
 	}
-	return b.printed()
+	return cmp.Or(b.printed(), err)
 }

@@ -16,29 +16,26 @@ import (
 // A build is one run of the command build.
 type build struct {
 	workspace
-	job        *buildJob
-	keys       []string // lines of authorized_keys
-	configText []byte
-	flake      flakeRef
-	changes    []sandbox.File // of nixpkgs: patches
-	fileName   string         // as the user wants the image to be called, or ""
+	job      *buildJob
+	targets  []*target
+	keys     []string       // lines of authorized_keys
+	changes  []sandbox.File // of nixpkgs: patches
+	fileName string         // as the user wants the image to be called, or ""
 
-	nixEnv     []string
-	derivation string
-	assembly   string   // native or emulated
-	caches     []string // binary caches in use
-	trusted    []string // their keys
-	forecast   *forecast
-	result     string       // output's store path
-	printed    func() error // prints what the command is for, when all else is said
-	imagePath  string       // inside the sandbox
+	nixEnv   []string
+	caches   []string // binary caches in use
+	trusted  []string // their keys
+	forecast *forecast
+	done     nix.Status   // how Nix's build ended
+	printed  func() error // prints what the command is for, when all else is said
 }
 
 func newBuild(j *buildJob, a *app) *build {
 	b := &build{job: j}
 	b.workspace = newWorkspace(a, &j.commonFlags, &j.sourceFlags, &j.emulationFlags)
 	b.nixos = &j.nixosFlags
-	b.demo, b.configDir = j.demo, configDirOf(j.config)
+	b.demo = j.demo
+	b.printed = b.printImages
 	return b
 }
 
@@ -52,19 +49,21 @@ func (b *build) preflight(ctx context.Context) error {
 		}
 		b.keys = append(b.keys, keys...)
 	}
-	if err := b.readConfiguration(); err != nil {
+	if err := b.findTargets(); err != nil {
 		return err
 	}
 	if err := b.readPatches(); err != nil {
 		return err
 	}
-	if line := placeholderKey(b.configText); line > 0 && len(b.keys) == 0 {
-		return usageErrorf("put your public key there, or add --ssh-key ~/.ssh/id_ed25519.pub",
-			"nobody could log in: line %d of %s has a placeholder instead of an ssh key", line, b.configName())
+	if err := b.each(b.refusePlaceholder); err != nil {
+		return err
 	}
 	var err error
 	if b.fileName, err = b.privileges.OpenOutput(); err != nil {
 		return err
+	}
+	if b.fileName != "" && len(b.targets) > 1 {
+		return usageErrorf("name a folder: --output "+quoted(b.job.output+"/"), "--output %s is a file, and %d images are built", b.job.output, len(b.targets))
 	}
 	if b.fileName != "" && (path.Ext(b.fileName) == ".zst") != (b.job.compress == compressZstd) {
 		return usageErrorf("name it like card.img, and with --compress zstd like card.img.zst", "--output %s does not fit --compress %s", b.job.output, b.job.compress)
@@ -72,44 +71,52 @@ func (b *build) preflight(ctx context.Context) error {
 	return b.lockState(ctx)
 }
 
-// readConfiguration reads the configuration's file, or finds out where the flake is.
-func (b *build) readConfiguration() (err error) {
-	if b.job.flake == "" {
-		b.configText, err = b.readConfig()
+// findTargets learns what is to be built, and reads the configurations.
+func (b *build) findTargets() (err error) {
+	all := b.privileges.Targets()
+	b.places = folders(all)
+	if b.targets, err = newTargets(all); err != nil {
 		return err
 	}
-	b.flake = b.privileges.Flake()
-	b.configDir = b.flake.Dir
-	if strings.HasPrefix(b.flake.Ref, "path:") {
-		b.rep.Warn("%s is no git work tree: Nix copies all of it into its store, which every program of the build can read", b.flake.Dir)
+	for _, t := range b.targets {
+		if !b.nixos.ofFlake() {
+			if t.text, err = b.readConfig(t.Name); err != nil {
+				return err
+			}
+		} else if strings.HasPrefix(t.Flake.Ref, "path:") {
+			b.rep.Warn("%s is no git work tree: Nix copies all of it into its store, which every program of the build can read", t.Dir)
+		}
 	}
-	if len(b.keys) > 0 || b.nixos.withoutZFS {
+	if b.nixos.ofFlake() && (len(b.keys) > 0 || b.nixos.withoutZFS) {
 		b.rep.Note("the flake in the image's /etc/nixos does not say what --ssh-key and --disable-zfs do: say it there before nixos-rebuild")
 	}
 	return nil
 }
 
-func (b *build) configName() string {
-	if b.job.config == "" {
-		return "the built-in configuration"
+// refusePlaceholder refuses an image that nobody could log in to.
+func (b *build) refusePlaceholder(t *target) error {
+	line := placeholderKey(t.text)
+	if line == 0 || len(b.keys) > 0 {
+		return nil
 	}
-	return b.job.config
+	return usageErrorf("put your public key there, or add --ssh-key ~/.ssh/id_ed25519.pub",
+		"nobody could log in: line %d of %s has a placeholder instead of an ssh key", line, t)
 }
 
 // maxConfig bounds the configuration's own file in bytes.
 const maxConfig = 4 << 20
 
-// readConfig reads the configuration's file.
-func (b *build) readConfig() ([]byte, error) {
-	if b.job.config == "" {
+// readConfig reads a configuration's file; the built-in one has no name.
+func (b *build) readConfig(name string) ([]byte, error) {
+	if name == "" {
 		return nixsd.DefaultConfig, nil
 	}
-	f, err := b.privileges.Open(b.job.config)
+	f, err := b.privileges.Open(name)
 	if err != nil {
-		return nil, usageErrorf("name a file that you may read", "configuration %s: %v", b.job.config, bare(err))
+		return nil, usageErrorf("name a file that you may read", "configuration %s: %v", name, bare(err))
 	}
 	defer f.Close()
-	return readAllBounded(f, b.job.config, maxConfig)
+	return readAllBounded(f, name, maxConfig)
 }
 
 // fetchInputs makes all inputs available, the emulator beside the rest.
@@ -194,16 +201,25 @@ func firstError(errs ...error) error {
 	return nil
 }
 
-// startSandbox starts the sandbox with the configuration's modules in it.
+// startSandbox starts the sandbox with the targets' modules in it.
 func (b *build) startSandbox(ctx context.Context) error {
-	m := b.modules()
-	target := nix.Target{
+	files := b.changes
+	for _, t := range b.targets {
+		files = append(files, b.expressionOf(t)...)
+	}
+	return b.startSandboxWith(ctx, files...)
+}
+
+// expressionOf makes the files of a target's expression.
+func (b *build) expressionOf(t *target) []sandbox.File {
+	m := b.modules(t)
+	of := nix.Target{
 		Module: m.add(wrapperName, nix.Wrapper(m.paths...)), Assembly: m.assembly, Strict: b.job.assembly == assemblyNative,
 	}
-	expression := nix.Expression(target)
-	if b.job.flake != "" {
-		expression = nix.FlakeExpression(target, b.flake.Ref, b.flake.Name, b.makesImage())
+	expression := nix.Expression(of)
+	if b.nixos.ofFlake() {
+		expression = nix.FlakeExpression(of, t.Flake.Ref, t.Flake.Name, b.makesImage())
 	}
-	m.add(expressionName, expression)
-	return b.startSandboxWith(ctx, append(m.files, b.changes...)...)
+	t.expression = m.add(expressionName, expression)
+	return m.files
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"path"
 	"strings"
@@ -12,30 +11,45 @@ import (
 	"nixsd-native/internal/image"
 )
 
-// deliver copies the image out of the store and writes checksum and manifest. The
-// image comes into place last.
+// deliver puts the images into the folder for results.
 func (b *build) deliver(ctx context.Context) error {
-	src, err := b.session.Open(b.imagePath)
+	return b.each(func(t *target) error { return b.deliverImage(ctx, t) })
+}
+
+// imageName is what a target's image is called: as the user says, after the target if
+// there are several, or as NixOS has it.
+func (b *build) imageName(t *target) string {
+	if b.fileName != "" {
+		return b.fileName
+	}
+	name := strings.TrimSuffix(path.Base(t.imagePath), ".zst")
+	if t.stem != "" {
+		name = t.stem + path.Ext(name)
+	}
+	if b.job.compress == compressZstd {
+		name += ".zst"
+	}
+	return name
+}
+
+// deliverImage copies an image out of the store and writes checksum and manifest. The
+// image comes into place last.
+func (b *build) deliverImage(ctx context.Context, t *target) error {
+	src, err := b.session.Open(t.imagePath)
 	if err != nil {
 		return err
 	}
 	defer src.Close()
-	name := b.fileName
-	if name == "" {
-		name = strings.TrimSuffix(path.Base(b.imagePath), ".zst")
-		if b.job.compress == compressZstd {
-			name += ".zst"
-		}
-	}
+	name := b.imageName(t)
 	dst, err := b.privileges.Create(name)
 	if err != nil {
 		return err
 	}
-	sum, plain, err := b.copyImage(ctx, name, dst, src)
+	sum, plain, err := b.copyImage(ctx, t, name, dst, src)
 	if err != nil {
 		return outputError(name, err)
 	}
-	m := b.manifest(name, sum)
+	m := b.manifest(t, name, sum)
 	m.Uncompressed = plain
 	data, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {
@@ -57,7 +71,7 @@ func (b *build) deliver(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.printed = func() error { return b.printResult(paths[len(paths)-1], data) }
+	t.path, t.manifest = paths[len(paths)-1], data
 	return nil
 }
 
@@ -70,9 +84,9 @@ const (
 // copyImage copies, compresses or decompresses the image: what is delivered is flashed
 // as it is, unless somebody asks for a compressed one. Of a compressed one, plain tells what it
 // holds.
-func (b *build) copyImage(ctx context.Context, name string, dst, src *os.File) (sum image.Sum, plain *plainRecord, err error) {
+func (b *build) copyImage(ctx context.Context, t *target, name string, dst, src *os.File) (sum image.Sum, plain *plainRecord, err error) {
 	progress := func(done, total int64) { b.rep.Bytes(name, done, total) }
-	packed := strings.HasSuffix(b.imagePath, ".zst") // by sdImage.compressImage
+	packed := strings.HasSuffix(t.imagePath, ".zst") // by sdImage.compressImage
 	switch {
 	case b.job.compress == compressZstd && !packed:
 		sum, whole, err := image.Compress(ctx, dst, src, progress)
@@ -93,18 +107,5 @@ func outputError(name string, err error) error {
 	if isDiskFull(err) || is[*os.PathError](err) {
 		return &image.OutputError{Path: name, Err: err}
 	}
-	return err
-}
-
-func (b *build) printResult(file string, manifest []byte) error {
-	if b.job.json {
-		var m map[string]any
-		if err := json.Unmarshal(manifest, &m); err != nil {
-			return err
-		}
-		m["path"] = file
-		return json.NewEncoder(b.out).Encode(m)
-	}
-	_, err := fmt.Fprintln(b.out, file)
 	return err
 }

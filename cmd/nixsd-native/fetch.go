@@ -18,14 +18,14 @@ type fetchJob struct {
 	sourceFlags
 	nixosFlags
 	emulationFlags
-	demo   bool
-	config string
+	demo    bool
+	configs []string
 }
 
 func fetchCommand() command {
 	return command{
 		name:    "fetch",
-		args:    "[CONFIG]",
+		args:    "[CONFIG…]",
 		summary: "download and verify every input, build nothing",
 		help: `Fills the cache, so that a later build needs no network. A file that is copied
 into the cache folder by hand is found by its hash, whatever its name.
@@ -39,7 +39,7 @@ Examples:
 			j := new(fetchJob)
 			fs.BoolVar(&j.demo, "demo", false, "the inputs of the demo")
 			j.nixosFlags.inputs(fs)
-			fs.StringVar(&j.flake, "flake", "", "the lock file is that of the flake `REF`")
+			fs.StringArrayVar(&j.flakes, "flake", nil, "the lock file is that of the flake `REF`")
 			j.sourceFlags.register(fs)
 			j.emulationFlags.register(fs)
 			j.commonFlags.register(fs)
@@ -50,26 +50,16 @@ Examples:
 
 func (j *fetchJob) check(args []string) error {
 	switch {
-	case len(args) > 1:
-		return usageErrorf("", "fetch takes one CONFIG, not %d", len(args))
-	case len(args) == 1 && (j.demo || j.flake != ""):
+	case len(args) > 0 && (j.demo || j.ofFlake()):
 		return usageErrorf("", "CONFIG %s has no effect with --demo or --flake", args[0])
 	}
-	if j.flake == "" {
-		j.config = defaultConfig()
-	}
-	if len(args) == 1 {
-		j.config = args[0]
-	}
-	return firstError(j.commonFlags.check(), j.sourceFlags.check(), j.emulationFlags.check(j.qemu), j.nixosFlags.check(j.demo))
+	j.configs = j.orDefault(args)
+	return firstError(mustExist(args), j.commonFlags.check(), j.sourceFlags.check(), j.emulationFlags.check(j.qemu), j.nixosFlags.check(j.demo))
 }
 
 func (j *fetchJob) needs() needs {
-	n := j.nixosNeeds("", j.demo)
-	if !j.demo {
-		n.lockFile = j.lockPath(configOrFlake(j.config, j.flake))
-	}
-	n.flake = "" // nothing is evaluated
+	n := j.nixosNeeds(j.configs, j.demo)
+	n.configs, n.flakes = nil, nil // nothing is evaluated
 	n.state, n.cache, n.offline, n.files = j.state, j.cache, j.offline, append(j.namedFiles(), j.nixosFlags.files()...)
 	return n
 }
@@ -110,7 +100,9 @@ func (w *workspace) fetchLine() string {
 		add("--"+name, asked[name], "")
 	}
 	add("--lock-file", w.nixos.lockFile, "")
-	add("--flake", w.nixos.flake, "")
+	for _, ref := range w.nixos.flakes {
+		add("--flake", ref, "")
+	}
 	add("--emulation", w.emulation.mode, emulationAuto)
 	add("--qemu-deb", w.sources.qemu.Deb, "")
 	add("--qemu-sha256", w.sources.qemu.SHA256, "")

@@ -22,7 +22,7 @@ type nixosFlags struct {
 	patches                         []string
 	resize2fs                       bool
 	withoutZFS                      bool
-	flake                           string
+	flakes                          []string
 	attr                            string
 }
 
@@ -40,7 +40,7 @@ func (f *nixosFlags) inputs(fs *pflag.FlagSet) {
 
 // changes registers the flags about what is made of it.
 func (f *nixosFlags) changes(fs *pflag.FlagSet) {
-	fs.StringVar(&f.flake, "flake", "", "build `REF#NAME` of a flake's nixosConfigurations instead of CONFIG")
+	fs.StringArrayVar(&f.flakes, "flake", nil, "build `REF#NAME` of a flake's nixosConfigurations instead of CONFIG; repeatable")
 	fs.StringVar(&f.attr, "attr", nix.DefaultAttr, "build another `attribute` of the system")
 	fs.StringArrayVar(&f.patches, "patch", nil, "apply the patch in `file` to nixpkgs first; repeatable")
 	fs.BoolVar(&f.resize2fs, "apply-resize2fs-patch", false, "let the image builder of NixOS 20.03 and older check the file system before it shrinks it")
@@ -119,7 +119,7 @@ func (f *nixosFlags) check(demo bool) error {
 func (f *nixosFlags) refusedForDemo() error {
 	for name, given := range map[string]bool{
 		"--nixos-release": f.release != "", "--nixpkgs": f.nixpkgs != "", "--nix": f.tarball != "", "--lock-file": f.lockFile != "",
-		"--flake": f.flake != "", "--patch": len(f.patches) > 0, "--apply-resize2fs-patch": f.resize2fs,
+		"--flake": f.ofFlake(), "--patch": len(f.patches) > 0, "--apply-resize2fs-patch": f.resize2fs,
 		"--channel-mirror": f.channelMirror != nix.ChannelsURL, "--nix-mirror": f.nixMirror != nix.ReleasesURL,
 		"--disable-zfs": f.withoutZFS,
 	} {
@@ -131,7 +131,7 @@ func (f *nixosFlags) refusedForDemo() error {
 }
 
 func (f *nixosFlags) checkChanges() error {
-	if f.flake != "" {
+	if f.ofFlake() {
 		for name, given := range map[string]bool{
 			"--nixos-release": f.release != "", "--nixpkgs": f.nixpkgs != "",
 			"--patch": len(f.patches) > 0, "--apply-resize2fs-patch": f.resize2fs,
@@ -150,6 +150,28 @@ func (f *nixosFlags) checkChanges() error {
 // attrPath is a dotted path of attributes.
 var attrPath = regexp.MustCompile(`^[A-Za-z_][\w'-]*(\.("[^"\\$]+"|[A-Za-z_][\w'-]*))*$`)
 
+// orDefault are the configurations that a command names, or else the default, if any.
+func (f *nixosFlags) orDefault(args []string) []string {
+	if len(args) > 0 || f.ofFlake() || !isFile(ownConfig) {
+		return args
+	}
+	return []string{ownConfig}
+}
+
+// mustExist refuses configurations that are not there, for commands that only want the
+// lock beside them.
+func mustExist(configs []string) error {
+	for _, name := range configs {
+		if _, err := os.Stat(name); err != nil && !runningAsWorker() { // who may be kept out
+			return usageErrorf("", "configuration %s: %v", name, bare(err))
+		}
+	}
+	return nil
+}
+
+// ofFlake reports whether flakes are built, which bring their nixpkgs.
+func (f *nixosFlags) ofFlake() bool { return len(f.flakes) > 0 }
+
 // nixpkgsIsFolder reports whether --nixpkgs names a folder of this machine.
 func (f *nixosFlags) nixpkgsIsFolder() bool {
 	return f.nixpkgs != "" && !nix.IsRevision(f.nixpkgs) && !isWebURL(f.nixpkgs)
@@ -164,11 +186,27 @@ func (f *nixosFlags) files() []string {
 	return all
 }
 
-// lockPath is where the lock file lies for a configuration, or a flake's folder.
-func (f *nixosFlags) lockPath(config string) string {
+// lockPath is where the lock file lies: beside what is built or, if that lies in
+// several folders, in the current one.
+func (f *nixosFlags) lockPath(configs []string) string {
 	if f.lockFile != "" {
 		return f.lockFile
 	}
+	var all []string
+	for _, name := range configs {
+		all = append(all, besideConfig(name))
+	}
+	for _, ref := range f.flakes {
+		all = append(all, besideConfig(folderOfFlake(ref)))
+	}
+	if slices.Sort(all); len(slices.Compact(all)) != 1 {
+		return nix.LockName
+	}
+	return all[0]
+}
+
+// besideConfig is the lock's place for one configuration, or for a folder of them.
+func besideConfig(config string) string {
 	if info, err := os.Stat(config); err == nil && info.IsDir() {
 		return filepath.Join(config, nix.LockName)
 	}
@@ -178,14 +216,14 @@ func (f *nixosFlags) lockPath(config string) string {
 	return filepath.Join(filepath.Dir(config), nix.LockName)
 }
 
-// nixosNeeds are the needs of a command that builds, or prepares to build, config.
-func (f *nixosFlags) nixosNeeds(config string, demo bool) needs {
-	n := needs{config: config, flake: f.flake}
+// nixosNeeds are the needs of a command that builds, or prepares to build, configs.
+func (f *nixosFlags) nixosNeeds(configs []string, demo bool) needs {
+	n := needs{configs: configs, flakes: f.flakes}
 	if f.nixpkgsIsFolder() {
 		n.nixpkgs = f.nixpkgs
 	}
 	if !demo {
-		n.lockFile = f.lockPath(configOrFlake(config, f.flake))
+		n.lockFile = f.lockPath(configs)
 	}
 	return n
 }

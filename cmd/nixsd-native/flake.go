@@ -22,7 +22,7 @@ type flakeRef struct {
 }
 
 // parseFlake reads REF#NAME. A path is a local flake; anything else is Nix's matter.
-func parseFlake(s string) (flakeRef, error) {
+func parseFlake(s string, places placer) (flakeRef, error) {
 	ref, name, _ := strings.Cut(s, "#")
 	name = strings.TrimPrefix(name, "nixosConfigurations.")
 	if ref == "" {
@@ -44,7 +44,7 @@ func parseFlake(s string) (flakeRef, error) {
 	if _, err := os.Stat(filepath.Join(dir, "flake.nix")); err != nil {
 		return flakeRef{}, usageErrorf("name the folder with flake.nix, such as .#rpi", "--flake %s: %s has no flake.nix", s, dir)
 	}
-	return localFlake(dir, name, strings.HasPrefix(ref, "path:")), nil
+	return localFlake(dir, name, strings.HasPrefix(ref, "path:"), places), nil
 }
 
 // isLocalFlake tells a path from a URL-like reference and from a name of the registry.
@@ -54,14 +54,14 @@ func isLocalFlake(ref string) bool {
 
 // localFlake refers to a folder as the sandbox sees it. In a git work tree Nix sees
 // what git tracks, so all of the tree must be there.
-func localFlake(dir, name string, plain bool) flakeRef {
+func localFlake(dir, name string, plain bool, places placer) flakeRef {
 	for top := dir; !plain; top = filepath.Dir(top) {
 		info, err := os.Stat(filepath.Join(top, ".git"))
 		if err == nil && !info.IsDir() { // of a linked work tree or a submodule
 			break
 		}
 		if err == nil {
-			f := flakeRef{Ref: "git+file://" + insideConfig, Name: name, Dir: top}
+			f := flakeRef{Ref: "git+file://" + places.place(top), Name: name, Dir: top}
 			if sub, err := filepath.Rel(top, dir); err == nil && sub != "." {
 				f.Ref += "?dir=" + url.PathEscape(sub)
 			}
@@ -71,29 +71,26 @@ func localFlake(dir, name string, plain bool) flakeRef {
 			break
 		}
 	}
-	return flakeRef{Ref: "path:" + insideConfig, Name: name, Dir: dir}
+	return flakeRef{Ref: "path:" + places.place(dir), Name: name, Dir: dir}
 }
 
 // missingInFlake is what Nix says of a file that it did not copy into the store.
 var missingInFlake = regexp.MustCompile(`path '/nix/store/[^/']*-source/([^']+)' does not exist`)
 
 // explainUntracked tells what helps if a flake in a git work tree lacks a file.
-func (b *build) explainUntracked(failed *nix.BuildError) error {
+func (t *target) explainUntracked(failed *nix.BuildError) error {
 	m := missingInFlake.FindStringSubmatch(failed.Summary)
-	if m == nil || !strings.HasPrefix(b.flake.Ref, "git+") {
+	if m == nil || !strings.HasPrefix(t.Flake.Ref, "git+") {
 		return failed
 	}
 	return &codedError{exitBuild, failed.Error(), []string{
-		fmt.Sprintf("of a flake in a git work tree Nix sees what git tracks: git -C %s add %s", quoted(b.flake.Dir), quoted(m[1])),
+		fmt.Sprintf("of a flake in a git work tree Nix sees what git tracks: git -C %s add %s", quoted(t.Dir), quoted(m[1])),
 	}}
 }
 
-// configOrFlake is what the lock file lies beside: the configuration, or the folder
-// of a local flake.
-func configOrFlake(config, flake string) string {
-	if flake == "" {
-		return config
-	}
+// folderOfFlake is the folder of a local flake, beside whose flake.nix the lock file
+// lies, or "".
+func folderOfFlake(flake string) string {
 	ref, _, _ := strings.Cut(flake, "#")
 	if ref == "" || isLocalFlake(ref) {
 		return cmp.Or(strings.TrimPrefix(ref, "path:"), ".")

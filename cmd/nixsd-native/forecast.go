@@ -74,7 +74,7 @@ func (b *build) forecastBuild(ctx context.Context) error {
 func (b *build) dryRun(ctx context.Context) (f nix.Forecast, err error) {
 	var said bytes.Buffer
 	var parseErr error
-	exit, err := b.runInSandbox(ctx, sandbox.Command{Argv: nix.DryRunArgs(b.nix, b.derivation), Env: b.nixEnv, Dir: "/"}, nil, nil,
+	exit, err := b.runInSandbox(ctx, sandbox.Command{Argv: nix.DryRunArgs(b.nix, b.derivations()...), Env: b.nixEnv, Dir: "/"}, nil, nil,
 		func(r io.Reader) { f, parseErr = nix.ParseForecast(io.TeeReader(r, &said)) })
 	switch {
 	case err != nil:

@@ -16,7 +16,7 @@ import (
 // local provides what an ordinary user may do without help.
 type local struct {
 	needs
-	where     located
+	targets   []located
 	nixpkgs   string // resolved folder of --nixpkgs, or ""
 	lockFile  lockFile
 	lock      *os.File
@@ -25,7 +25,7 @@ type local struct {
 }
 
 func newLocal(n needs) (*local, error) {
-	where, err := n.locate()
+	targets, err := n.locate()
 	if err != nil {
 		return nil, err
 	}
@@ -33,7 +33,7 @@ func newLocal(n needs) (*local, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &local{needs: n, where: where, nixpkgs: nixpkgs, lockFile: n.locateLock(image.Owner{}), outputs: locateOutputs(n.output)}, nil
+	return &local{needs: n, targets: targets, nixpkgs: nixpkgs, lockFile: n.locateLock(image.Owner{}), outputs: locateOutputs(n.output)}, nil
 }
 
 // close ends what still runs and forgets unfinished outputs.
@@ -49,9 +49,7 @@ func (l *local) close() {
 
 func (l *local) Dirs() (state, cache string) { return l.state, l.cache }
 
-func (l *local) Config() string { return l.where.inside }
-
-func (l *local) Flake() flakeRef { return l.where.flake }
+func (l *local) Targets() []located { return l.targets }
 
 func (l *local) OpenLock() (*os.File, error) { return l.lockFile.open() }
 
@@ -102,8 +100,8 @@ func (l *local) RemoveFolders() error { return removeFolders(l.state, l.cache) }
 func (l *local) Sandbox(_ context.Context, r sandboxRequest, emulator *os.File) (*sandbox.Session, sandboxInfo, error) {
 	users := ownUsers()
 	all := mounts(nixDir(l.state), l.cache)
-	if l.where.dir != "" {
-		all = append(all, sandbox.Mount{Source: l.where.dir, Target: insideConfig})
+	for _, f := range folders(l.targets) {
+		all = append(all, sandbox.Mount{Source: f.Dir, Target: f.Mount})
 	}
 	if l.nixpkgs != "" {
 		all = append(all, sandbox.Mount{Source: l.nixpkgs, Target: insideNixpkgs})

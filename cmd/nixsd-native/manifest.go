@@ -58,13 +58,13 @@ type pinRecord struct {
 	Emulator string `json:"emulator_sha256,omitempty"`
 }
 
-func (b *build) manifest(name string, sum image.Sum) manifest {
+func (b *build) manifest(t *target, name string, sum image.Sum) manifest {
 	m := manifest{
 		Image: name, SHA256: sum.SHA256, Size: sum.Size, Data: sum.Data,
 		Built: time.Now().UTC().Truncate(time.Second), Program: programVersion(),
-		Derivation: b.derivation, StorePath: b.result, System: nix.System, Demo: b.demo,
+		Derivation: t.derivation, StorePath: t.result, System: nix.System, Demo: b.demo,
 		Emulation: b.mode, Nix: b.inputs.nix, Nixpkgs: b.inputs.nixpkgs,
-		Assembly: b.assembly, Sandbox: b.job.sandboxed, Users: "single", Phases: b.rep.Phases(),
+		Assembly: t.assembly, Sandbox: b.job.sandboxed, Users: "single", Phases: b.rep.Phases(),
 	}
 	m.Cache = b.cacheRecord()
 	for _, p := range b.patches {

@@ -14,6 +14,7 @@ const (
 
 // modules are the NixOS modules of a build, as files of the sandbox.
 type modules struct {
+	folder   string // of the files, inside the sandbox
 	paths    []string
 	files    []sandbox.File
 	assembly string // path of the module for native assembly, which is used if it fits
@@ -21,7 +22,7 @@ type modules struct {
 
 // add makes a file and returns its path.
 func (m *modules) add(name, text string) string {
-	path := insideOwn + "/" + name
+	path := m.folder + "/" + name
 	m.files = append(m.files, textFile(path, text))
 	return path
 }
@@ -33,14 +34,14 @@ func (m *modules) module(name, text string) string {
 	return path
 }
 
-// modules are the configuration and what flags add to it. The user's own file is
+// modules are a target's configuration and what flags add to it. The user's own file is
 // never changed.
-func (b *build) modules() *modules {
-	m := &modules{}
+func (b *build) modules(t *target) *modules {
+	m := &modules{folder: t.folder}
 	var added []string
-	main := b.privileges.Config()
+	main := t.File
 	switch {
-	case b.job.flake != "":
+	case b.nixos.ofFlake():
 	case main == "":
 		main = m.module("sd-card.nix", string(nixsd.DefaultConfig))
 	default:
@@ -58,7 +59,7 @@ func (b *build) modules() *modules {
 	if b.wantsNativeTools() {
 		m.assembly = m.add("assembly.nix", nix.Assembly(nativeSystem(), b.job.assembly == assemblyNative))
 	}
-	if b.job.flake == "" {
+	if !b.nixos.ofFlake() {
 		m.module("etc-nixos.nix", nix.EtcNixos(main, added...))
 	}
 	return m

@@ -48,20 +48,18 @@ func becomeMonitor(args []string, hostMounts bool) error {
 // not matched a hash, speaks no HTTP and parses no log.
 type rootMonitor struct {
 	needs
-	ids        hostIDs
-	worker     monitor.Identity
-	owner      image.Owner // of the results
-	located    located
-	configDir  string // where its folder is open
-	nixpkgsDir string // where the folder of --nixpkgs is open, or ""
-	folders    []*os.File
-	files      map[string]namedFile
-	lockFile   lockFile
-	outputs    *outputs
-	staged     *staged
-	lock       *os.File
-	lease      *binfmt.Lease
-	sandboxes  []*sandbox.Process
+	ids       hostIDs
+	worker    monitor.Identity
+	owner     image.Owner // of the results
+	targets   []located
+	trees     []tree // what sandboxes see of the user's
+	files     map[string]namedFile
+	lockFile  lockFile
+	outputs   *outputs
+	staged    *staged
+	lock      *os.File
+	lease     *binfmt.Lease
+	sandboxes []*sandbox.Process
 }
 
 // monitorMain starts the worker, does what it asks for, and cleans up after it,
@@ -144,21 +142,29 @@ func newMonitor(n needs, env environment) (*rootMonitor, error) {
 // openNamed opens everything that the command line names, while there is no worker yet
 // who could change what the paths lead to.
 func (m *rootMonitor) openNamed() (err error) {
-	if m.located, err = m.needs.locate(); err != nil {
+	if m.targets, err = m.needs.locate(); err != nil {
 		return err
 	}
-	if m.configDir, err = m.openFolder(m.located.dir); err != nil {
-		return err
+	for _, f := range folders(m.targets) {
+		if err := m.openTree(f.Dir, f.Mount); err != nil {
+			return err
+		}
 	}
 	nixpkgs, err := m.needs.locateNixpkgs()
 	if err != nil {
 		return err
 	}
-	if m.nixpkgsDir, err = m.openFolder(nixpkgs); err != nil {
-		return err
+	if nixpkgs != "" {
+		if err := m.openTree(nixpkgs, insideNixpkgs); err != nil {
+			return err
+		}
 	}
 	m.outputs = locateOutputs(m.needs.output)
-	m.files = openAll(append(m.needs.files, m.needs.config))
+	files := m.needs.files
+	for _, l := range m.targets {
+		files = append(files, l.Name)
+	}
+	m.files = openAll(files)
 	return nil
 }
 

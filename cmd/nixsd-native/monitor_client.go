@@ -95,9 +95,7 @@ func (c *monitorClient) askFile(q monitorRequest) (*os.File, error) {
 
 func (c *monitorClient) Dirs() (state, cache string) { return c.hello.State, c.hello.Cache }
 
-func (c *monitorClient) Config() string { return c.hello.Config }
-
-func (c *monitorClient) Flake() flakeRef { return c.hello.Flake }
+func (c *monitorClient) Targets() []located { return c.hello.Targets }
 
 func (c *monitorClient) OpenLock() (*os.File, error) {
 	_, file, err := c.ask(monitorRequest{OpenLock: true})

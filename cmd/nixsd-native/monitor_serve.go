@@ -44,9 +44,8 @@ type registerRequest struct {
 type monitorReply struct {
 	Error        *codedError
 	Waiting      bool
-	State, Cache string // of Hello
-	Config       string // likewise
-	Flake        flakeRef
+	State, Cache string    // of Hello
+	Targets      []located // likewise
 	Sandbox      sandboxInfo
 	OutputFile   string
 	Paths        []string
@@ -87,7 +86,7 @@ func (m *rootMonitor) serve(ctx context.Context, socket *os.File) error {
 func (m *rootMonitor) answer(ctx context.Context, conn *wire.Conn, q monitorRequest, files []*os.File) (r monitorReply, file *os.File, err error) {
 	switch {
 	case q.Hello:
-		r.State, r.Cache, r.Config, r.Flake = m.state, m.cache, m.located.inside, m.located.flake
+		r.State, r.Cache, r.Targets = m.state, m.cache, m.targets
 	case q.Open != "":
 		file, err = m.open(q.Open)
 	case q.OpenLock:
@@ -146,18 +145,24 @@ func (m *rootMonitor) open(name string) (*os.File, error) {
 	return named.file, bare(named.err)
 }
 
-// openFolder opens a folder of the user's, so that it is known by what it is, not by a
-// path that somebody may change. Its path from then on is the one returned.
-func (m *rootMonitor) openFolder(dir string) (path string, err error) {
-	if dir == "" {
-		return "", nil
-	}
+// A tree is a folder of the user's that sandboxes see.
+type tree struct {
+	folder *os.File
+	target string // where they see it
+}
+
+// source is the folder's path, whatever becomes of the one by which it was opened.
+func (t tree) source() string { return fmt.Sprintf("/proc/self/fd/%d", t.folder.Fd()) }
+
+// openTree opens a folder of the user's, so that it is known by what it is, not by a
+// path that somebody may change.
+func (m *rootMonitor) openTree(dir, target string) error {
 	f, err := os.Open(dir)
 	if err != nil {
-		return "", usageErrorf("name a folder that can be read", "%s: %v", dir, bare(err))
+		return usageErrorf("name a folder that can be read", "%s: %v", dir, bare(err))
 	}
-	m.folders = append(m.folders, f)
-	return fmt.Sprintf("/proc/self/fd/%d", f.Fd()), nil
+	m.trees = append(m.trees, tree{f, target})
+	return nil
 }
 
 // register makes the emulator of a pinned package the host's handler.
@@ -223,13 +228,8 @@ func (m *rootMonitor) prepare() (*staged, error) {
 		}
 		s.mounts = append(s.mounts, bound)
 	}
-	for _, tree := range []struct{ name, source, target string }{
-		{"config", m.configDir, insideConfig}, {"nixpkgs", m.nixpkgsDir, insideNixpkgs},
-	} {
-		if tree.source == "" {
-			continue
-		}
-		bound, copied, err := stage.BindReadable(tree.name, sandbox.Mount{Source: tree.source, Target: tree.target}, m.ownersOf(tree.source), m.ids.users())
+	for _, t := range m.trees {
+		bound, copied, err := stage.BindReadable(filepath.Base(t.target), sandbox.Mount{Source: t.source(), Target: t.target}, m.ownersOf(t), m.ids.users())
 		if err != nil {
 			return nil, err
 		}
@@ -240,9 +240,15 @@ func (m *rootMonitor) prepare() (*staged, error) {
 }
 
 // ownersOf are those whose files a tree of the user's may consist of.
-func (m *rootMonitor) ownersOf(dir string) sandbox.Owners {
+func (m *rootMonitor) ownersOf(t tree) sandbox.Owners {
 	o := sandbox.Owners{UIDs: []int{m.worker.UID, 0}, GIDs: []int{m.worker.GID, 0}}
-	for _, name := range []string{dir, m.needs.config} {
+	names := []string{t.source()}
+	for _, l := range m.targets {
+		if l.Mount == t.target {
+			names = append(names, l.Name)
+		}
+	}
+	for _, name := range names {
 		var st syscall.Stat_t
 		if syscall.Stat(name, &st) == nil {
 			o.UIDs, o.GIDs = append(o.UIDs, int(st.Uid)), append(o.GIDs, int(st.Gid))

@@ -107,7 +107,7 @@ func (f *nixosFlags) mirrored(url string) []string {
 // brings its own.
 func (w *workspace) fetchNixpkgs(ctx context.Context) error {
 	switch {
-	case w.nixos.flake != "":
+	case w.nixos.ofFlake():
 		return nil
 	case w.nixos.nixpkgsIsFolder():
 		w.inputs.nixpkgs = input{Name: w.nixos.nixpkgs}

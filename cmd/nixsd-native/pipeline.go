@@ -26,7 +26,7 @@ type workspace struct {
 	emulation *emulationFlags
 	nixos     *nixosFlags
 	demo      bool
-	configDir string // folder of the configuration on the host, or ""
+	places    []located // folders of the host that the sandbox sees
 	rep       *reporter
 	client    *fetch.Client
 
@@ -43,7 +43,6 @@ type workspace struct {
 	nixpkgs  string // folder inside the sandbox
 
 	onBuild func(derivation string) // told, if not nil, what Nix begins to build
-	done    nix.Status              // how the last run of one of Nix's programs ended
 }
 
 // inputs are the verified files of a build.

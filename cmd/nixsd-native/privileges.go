@@ -18,8 +18,8 @@ import (
 // worker.
 type needs struct {
 	state, cache string   // folders
-	config       string   // file of the configuration, or "" for the embedded one
-	flake        string   // --flake, instead of config
+	configs      []string // files of configurations, or folders of such; none for the built-in one
+	flakes       []string // --flake, instead of configurations
 	nixpkgs      string   // folder with nixpkgs, or ""
 	lockFile     string   // pins the inputs; "" if the command has no business with it
 	files        []string // further files that the command line names
@@ -35,11 +35,8 @@ type needs struct {
 type privileges interface {
 	// Dirs returns the folders in use.
 	Dirs() (state, cache string)
-	// Flake returns what --flake refers to.
-	Flake() flakeRef
-	// Config returns the path of the configuration's file inside the sandbox, or ""
-	// if there is none but the embedded one or a flake.
-	Config() string
+	// Targets returns what is to be built.
+	Targets() []located
 	// OpenLock opens the lock file; it returns nil if there is none. WriteLock
 	// replaces it.
 	OpenLock() (*os.File, error)
@@ -107,47 +104,6 @@ func nixDir(state string) string { return filepath.Join(state, "root", "nix") }
 
 // emulatorDir is where emulators lie in a state or cache folder.
 func emulatorDir(dir string) string { return filepath.Join(dir, "emulator") }
-
-// A located configuration is its folder on the host, and the path of its file inside
-// the sandbox; both are empty for the embedded one, and the latter for a flake.
-type located struct {
-	dir, inside string
-	flake       flakeRef
-}
-
-// locate finds the configuration, or the flake.
-func (n needs) locate() (l located, err error) {
-	if n.flake == "" {
-		l.dir, l.inside, err = n.locateConfig()
-		return l, err
-	}
-	l.flake, err = parseFlake(n.flake)
-	l.dir = l.flake.Dir
-	return l, err
-}
-
-// locateConfig finds the configuration's file. A link is followed: what a configuration
-// imports lies beside the real file.
-func (n needs) locateConfig() (dir, inside string, err error) {
-	if n.config == "" {
-		return "", "", nil
-	}
-	file, err := filepath.EvalSymlinks(n.config)
-	if err == nil {
-		file, err = filepath.Abs(file)
-	}
-	if err != nil {
-		return "", "", usageErrorf("name an existing file, or leave it out to use ./sd-card.nix or else the built-in one", "configuration %s: %v", n.config, bare(err))
-	}
-	info, err := os.Stat(file)
-	if err != nil {
-		return "", "", usageErrorf("", "configuration %s: %v", n.config, bare(err))
-	}
-	if !info.Mode().IsRegular() {
-		return "", "", usageErrorf("name the file itself, such as "+filepath.Join(n.config, "sd-card.nix"), "configuration %s is no file", n.config)
-	}
-	return filepath.Dir(file), insideConfig + "/" + filepath.Base(file), nil
-}
 
 // bare drops the operation and path of an error that is shown beside the path.
 func bare(err error) error {

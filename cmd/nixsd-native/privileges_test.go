@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -56,13 +57,14 @@ func TestLocateConfig(t *testing.T) {
 		{"absolute.nix", "real", "/config/board.nix"},
 		{"linked/board.nix", "real", "/config/board.nix"},
 	} {
-		folder, inside, err := needs{config: tt.config}.locateConfig()
-		if want := filepath.Join(dir, tt.folder); err != nil || folder != want || inside != tt.inside {
-			t.Errorf("locateConfig(%q) = %q, %q, %v; want %q, %q", tt.config, folder, inside, err, want, tt.inside)
+		all, err := needs{configs: []string{tt.config}}.locate()
+		want := located{Name: tt.config, File: tt.inside, Dir: filepath.Join(dir, tt.folder), Mount: insideConfig}
+		if err != nil || !slices.Equal(all, []located{want}) {
+			t.Errorf("locate(%q) = %+v, %v; want %+v", tt.config, all, err, want)
 		}
 	}
-	if folder, inside, err := (needs{}).locateConfig(); folder != "" || inside != "" || err != nil {
-		t.Errorf("locateConfig of none = %q, %q, %v; want none", folder, inside, err)
+	if all, err := (needs{}).locate(); !slices.Equal(all, []located{{}}) || err != nil {
+		t.Errorf("locate of none = %+v, %v; want the built-in one", all, err)
 	}
 }
 
@@ -77,16 +79,12 @@ func TestLocateConfigErrors(t *testing.T) {
 		"loop.nix":         {"too many links", "name an existing file"},
 		"sd-card.nix/x":    {"not a directory", "name an existing file"},
 		"a\x00b":           {"invalid argument", "name an existing file"},
-		"real":             {"is no file", "such as real/sd-card.nix"},
-		"real/folder/":     {"is no file", "such as real/folder/sd-card.nix"},
-		"folder.nix":       {"is no file", "such as folder.nix/sd-card.nix"},
-		".":                {"is no file", "such as sd-card.nix"},
 		"pipe":             {"is no file", ""},
 		os.DevNull:         {"is no file", ""},
 	} {
-		folder, inside, err := needs{config: config}.locateConfig()
-		if err == nil || folder+inside != "" || exitCode(err) != exitUsage || !strings.HasPrefix(err.Error(), "configuration "+config) || !strings.HasSuffix(err.Error(), want[0]) {
-			t.Errorf("locateConfig(%q) = %q, %q, %v; want a usage error …%s", config, folder, inside, err, want[0])
+		all, err := needs{configs: []string{config}}.locate()
+		if err == nil || all != nil || exitCode(err) != exitUsage || !strings.HasPrefix(err.Error(), "configuration "+config) || !strings.HasSuffix(err.Error(), want[0]) {
+			t.Errorf("locate(%q) = %+v, %v; want a usage error …%s", config, all, err, want[0])
 			continue
 		}
 		if h := hints(err); len(h) != 1 || !strings.Contains(h[0], want[1]) {

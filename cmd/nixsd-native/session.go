@@ -130,7 +130,7 @@ func (w *workspace) bootstrap(ctx context.Context) error {
 func (w *workspace) bootstrapNixpkgs(ctx context.Context) error {
 	in := w.inputs.nixpkgs
 	switch {
-	case w.nixos.flake != "":
+	case w.nixos.ofFlake():
 		return nil
 	case in.SHA256 == "":
 		w.nixpkgs = insideNixpkgs

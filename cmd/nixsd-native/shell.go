@@ -20,7 +20,7 @@ type shellJob struct {
 	emulationFlags
 	cacheFlags
 	demo    bool
-	config  string
+	configs []string
 	command []string
 }
 
@@ -53,14 +53,12 @@ Examples:
 
 func (j *shellJob) check(args []string) error {
 	j.command = args
-	if j.flake == "" {
-		j.config = defaultConfig()
-	}
+	j.configs = j.orDefault(nil)
 	return firstError(j.commonFlags.check(), j.sourceFlags.check(), j.emulationFlags.check(j.qemu), j.cacheFlags.check(j.offline), j.nixosFlags.check(j.demo))
 }
 
 func (j *shellJob) needs() needs {
-	n := j.nixosNeeds(j.config, j.demo)
+	n := j.nixosNeeds(j.configs, j.demo)
 	n.state, n.cache, n.offline, n.trustedDeb = j.state, j.cache, j.offline, j.qemu.SHA256
 	n.files = append(j.namedFiles(), j.nixosFlags.files()...)
 	return n
@@ -69,7 +67,7 @@ func (j *shellJob) needs() needs {
 func (j *shellJob) run(ctx context.Context, a *app) error {
 	b := newBuild(&buildJob{
 		commonFlags: j.commonFlags, sourceFlags: j.sourceFlags, nixosFlags: j.nixosFlags, emulationFlags: j.emulationFlags, cacheFlags: j.cacheFlags,
-		config: j.config, demo: j.demo, assembly: assemblyAuto,
+		configs: j.configs, demo: j.demo, assembly: assemblyAuto,
 	}, a)
 	defer b.close()
 	err := b.steps(ctx, []step{
@@ -89,7 +87,7 @@ func (j *shellJob) run(ctx context.Context, a *app) error {
 
 // prepareShell reads what the shell's root is made of, and takes the state folder.
 func (b *build) prepareShell(ctx context.Context) error {
-	if err := b.readConfiguration(); err != nil {
+	if err := b.findTargets(); err != nil {
 		return err
 	}
 	if err := b.readPatches(); err != nil {

@@ -16,13 +16,13 @@ type updateJob struct {
 	commonFlags
 	sourceFlags
 	nixosFlags
-	config string
+	configs []string
 }
 
 func updateCommand() command {
 	return command{
 		name:    "update",
-		args:    "[CONFIG]",
+		args:    "[CONFIG…]",
 		summary: "resolve the channel, QEMU and Nix anew, and rewrite the lock file",
 		help: `Builds obey ` + nix.LockName + ` bit for bit; this command changes it and tells what
 changed. Without flags everything is resolved from what the lock was made with.
@@ -32,7 +32,7 @@ Example:
 		new: func(fs *pflag.FlagSet) job {
 			j := new(updateJob)
 			j.nixosFlags.inputs(fs)
-			fs.StringVar(&j.flake, "flake", "", "the lock file is that of the flake `REF`")
+			fs.StringArrayVar(&j.flakes, "flake", nil, "the lock file is that of the flake `REF`")
 			j.sourceFlags.register(fs)
 			j.commonFlags.register(fs)
 			return j
@@ -41,26 +41,20 @@ Example:
 }
 
 func (j *updateJob) check(args []string) error {
-	if len(args) > 1 {
-		return usageErrorf("", "update takes one CONFIG, not %d", len(args))
-	}
 	if j.nixpkgsIsFolder() {
 		return usageErrorf("name a folder with build only; a lock pins tarballs", "--nixpkgs %s is a folder, whose content no lock can pin", j.nixpkgs)
 	}
 	if j.offline {
 		return usageErrorf("leave --offline out", "update asks the network what there is now")
 	}
-	j.config = defaultConfig()
-	if len(args) == 1 {
-		j.config = args[0]
-	}
-	return firstError(j.commonFlags.check(), j.sourceFlags.check(), j.nixosFlags.check(false))
+	j.configs = j.orDefault(args)
+	return firstError(mustExist(args), j.commonFlags.check(), j.sourceFlags.check(), j.nixosFlags.check(false))
 }
 
 func (j *updateJob) needs() needs {
 	return needs{
 		state: j.state, cache: j.cache, files: append(j.namedFiles(), j.nixosFlags.files()...),
-		lockFile: j.lockPath(configOrFlake(j.config, j.flake)),
+		lockFile: j.lockPath(j.configs),
 	}
 }
 

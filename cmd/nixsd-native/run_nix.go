@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"io"
+	"regexp"
+	"strings"
+
+	"nixsd-native/nix"
+	"nixsd-native/sandbox"
+)
+
+// nixEnvironment is the environment of Nix's programs in the sandbox.
+func (w *workspace) nixEnvironment(conf nix.Conf) ([]string, error) {
+	conf.ManyUsers = w.info.ManyUsers
+	conf.Shell = w.nix.Shell
+	if w.emulation.emulates() || w.mode == emulationNone && nativeSystem() != nix.System {
+		conf.ExtraPlatforms = []string{nix.System}
+	}
+	text, err := conf.Text()
+	if err != nil {
+		return nil, usageErrorf("", "%v", err)
+	}
+	extra := append(w.env.list(proxyVariables), "NIX_CONFIG="+text)
+	return nix.Env(w.nix, w.caBundle, extra), nil
+}
+
+// runNix runs one of Nix's programs, reports what it does, and returns what it
+// prints.
+func (w *workspace) runNix(ctx context.Context, argv, env []string) (string, error) {
+	out, _, err := w.followNix(ctx, argv, env)
+	return out, err
+}
+
+// followNix is runNix that also returns what the program did.
+func (w *workspace) followNix(ctx context.Context, argv, env []string) (string, *nix.Tracker, error) {
+	var out strings.Builder
+	track := new(nix.Tracker)
+	exit, err := w.runInSandbox(ctx, sandbox.Command{Argv: argv, Env: env, Dir: "/"}, nil,
+		func(r io.Reader) { io.Copy(&out, io.LimitReader(r, 1<<20)) },
+		func(r io.Reader) { nix.ReadLog(r, func(e nix.Event) { w.nixEvent(track, e) }) })
+	if err == nil {
+		err = w.nixFailure(exit, track)
+	}
+	return out.String(), track, err
+}
+
+// nixFailure makes an error of how one of Nix's programs ended.
+func (w *workspace) nixFailure(exit sandbox.Exit, track *nix.Tracker) error {
+	if exit == (sandbox.Exit{}) {
+		return nil
+	}
+	failure := track.Failure(exit.Status)
+	if exit.Signal != 0 {
+		return &codedError{exitHost, "nix was killed, most likely because memory ran out", []string{
+			"look for \"Out of memory\" in the kernel's log: dmesg | tail; build with --max-jobs 1 --cores 2, or with more memory or swap",
+		}}
+	}
+	if host, ok := sandbox.ExplainNix(failure.Output); ok {
+		return host
+	}
+	if _, reason, ok := strings.Cut(failure.Summary, nix.Refused); ok {
+		return usageErrorf("change the configuration, or the flags that name it", "%s", reason)
+	}
+	return w.shown(failure)
+}
+
+// nixEvent reports an event.
+func (w *workspace) nixEvent(track *nix.Tracker, e nix.Event) {
+	derivation := track.Apply(e)
+	if e.Kind == nix.Start && e.Type == nix.BuildOne && w.onBuild != nil {
+		w.onBuild(e.Path)
+	}
+	switch e.Kind {
+	case nix.Start, nix.Stop, nix.Progress:
+		s := track.Status()
+		w.rep.Building(buildStatus{
+			Running: s.Running, Done: s.Done, Expected: s.Expected, Failed: s.Failed, FetchedBytes: s.Fetched, FetchBytes: s.Fetch,
+		})
+	case nix.LogLine:
+		w.rep.LogLine(derivation, e.Text)
+	case nix.Message:
+		w.nixMessage(e)
+	}
+}
+
+// nixMessage passes warnings on, and more with -v. Errors come at the end.
+func (w *workspace) nixMessage(e nix.Event) {
+	text := strings.TrimSpace(e.Text)
+	if strings.Contains(text, "did not specify '--add-root'") {
+		return // derivations are collected only when somebody asks for it
+	}
+	if reason, ok := strings.CutPrefix(text, "trace: "+nix.AssemblyMark); ok {
+		w.rep.Note("%s%s", nix.AssemblyMark, reason)
+		return
+	}
+	for _, prefix := range []string{"evaluation warning: ", "trace: warning: ", "warning: "} {
+		if rest, ok := strings.CutPrefix(text, prefix); ok {
+			w.rep.Warn("%s", oneLine(rest))
+			return
+		}
+	}
+	if e.Level == nix.LevelWarn {
+		w.rep.Warn("%s", oneLine(text))
+	} else if !e.Fatal {
+		w.rep.LogLine("", text)
+	}
+}
+
+// shown prints what a failed build said, with paths as the user knows them.
+func (w *workspace) shown(e *nix.BuildError) error {
+	e.Summary, e.Place = w.hostPath(e.Summary), w.hostPath(e.Place)
+	if lines := strings.Split(w.hostPath(e.Output), "\n"); len(lines) > 1 {
+		for _, line := range lines {
+			w.rep.Note("nix> %s", line)
+		}
+	}
+	for _, line := range e.Log {
+		w.rep.Note("%s> %s", nix.DerivationName(e.Derivation), line)
+	}
+	return e
+}
+
+// configPath is the sandbox's name of a configuration's folder, but not a part of a
+// longer path.
+var configPath = regexp.MustCompile(`(^|[^\w.+/-])(` + insideConfig + `(?:-\d+)?)/`)
+
+// hostPath replaces the sandbox's names of the configurations' folders by the host's.
+func (w *workspace) hostPath(text string) string {
+	return configPath.ReplaceAllStringFunc(text, func(found string) string {
+		at := configPath.FindStringSubmatch(found)
+		for _, p := range w.places {
+			if p.Mount == at[2] {
+				return at[1] + p.Dir + "/"
+			}
+		}
+		return found
+	})
+}
