@@ -76,7 +76,7 @@ func exitCode(err error) int {
 		return coded.Code
 	case is[*usageError](err):
 		return exitUsage
-	case is[*nix.BuildError](err):
+	case is[*nix.BuildError](err), is[*fleetError](err):
 		return exitBuild
 	case is[*fetch.HashError](err), is[*qemu.HashError](err), is[*qemu.ContentError](err), is[*qemu.UnpinnedError](err),
 		is[*debian.SignatureError](err), is[*debian.ExpiredError](err), is[*debian.FormatError](err), is[*debian.SuiteError](err),

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os"
+	"sync"
 
 	"nixsd-native/internal/fetch"
 	"nixsd-native/nix"
@@ -42,6 +43,7 @@ type workspace struct {
 	caBundle string
 	nixpkgs  string // folder inside the sandbox
 
+	warned  *sync.Map               // texts of Nix's warnings
 	onBuild func(derivation string) // told, if not nil, what Nix begins to build
 }
 

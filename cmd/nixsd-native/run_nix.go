@@ -96,14 +96,21 @@ func (w *workspace) nixMessage(e nix.Event) {
 	}
 	for _, prefix := range []string{"evaluation warning: ", "trace: warning: ", "warning: "} {
 		if rest, ok := strings.CutPrefix(text, prefix); ok {
-			w.rep.Warn("%s", oneLine(rest))
+			w.warnOnce(oneLine(rest))
 			return
 		}
 	}
 	if e.Level == nix.LevelWarn {
-		w.rep.Warn("%s", oneLine(text))
+		w.warnOnce(oneLine(text))
 	} else if !e.Fatal {
 		w.rep.LogLine("", text)
+	}
+}
+
+// warnOnce passes a warning on; another target's of the same words says nothing new.
+func (w *workspace) warnOnce(text string) {
+	if _, again := w.warned.LoadOrStore(text, true); !again {
+		w.rep.Warn("%s", text)
 	}
 }
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 
@@ -82,9 +81,8 @@ func (b *build) drop(t *target, err error) error {
 		return err
 	}
 	t.err = err
-	text, advice := describe(err)
-	b.rep.Warn("%s fails: %s", t, text)
-	for _, line := range advice {
+	b.rep.Warn("%s fails: %s", t, t.cause())
+	for _, line := range hints(err) {
 		b.rep.Note("%s: %s", t, line)
 	}
 	return nil
@@ -140,9 +138,4 @@ func blame(requisites []string, failures []*nix.BuildError) error {
 }
 
 // cause is why a target failed, in a line.
-func (t *target) cause() string {
-	if failed := (*nix.BuildError)(nil); errors.As(t.err, &failed) {
-		return oneLine(failed.Error())
-	}
-	return oneLine(t.err.Error())
-}
+func (t *target) cause() string { return oneLine(t.err.Error()) }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 
 	"golang.org/x/term"
@@ -17,7 +18,7 @@ import (
 )
 
 func newWorkspace(a *app, c *commonFlags, s *sourceFlags, e *emulationFlags) workspace {
-	return workspace{app: a, common: c, sources: s, emulation: e, nixos: &nixosFlags{}, rep: a.newReporter(c)}
+	return workspace{app: a, common: c, sources: s, emulation: e, nixos: &nixosFlags{}, warned: new(sync.Map), rep: a.newReporter(c)}
 }
 
 // newReporter follows the flags and the terminal.

@@ -89,6 +89,7 @@ func TestFlake(t *testing.T) {
 	if m.Assembly != "native" && nativeArch() != "aarch64-linux" || m.Demo {
 		t.Errorf("manifest: %+v; want native assembly", m)
 	}
+	n.flakeFleet(t, dir)
 	p := splitImage(t, filepath.Join(dir, "out", imageName), "flake")
 	etc := output(t, testenv.NeedProgram(t, "debugfs"), "-R", "ls /etc/nixos", p.ext4)
 	if !strings.Contains(etc, "flake.nix") || !strings.Contains(etc, "host.nix") {
