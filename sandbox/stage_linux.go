@@ -43,7 +43,7 @@ func Unshare() error {
 type Stage struct {
 	dir string
 	// mapped is bindMapped; tests replace it.
-	mapped func(source, target string, owners Owners, users Range) error
+	mapped func(source, target string, owners Owners, users Range, restrict uint64) error
 }
 
 // NewStage mounts an empty folder over dir, which exists. Every user can reach what
@@ -98,7 +98,7 @@ func (s *Stage) BindReadable(name string, m Mount, owners Owners, users Range) (
 	if err := os.Mkdir(target, 0o700); err != nil {
 		return Mount{}, false, err
 	}
-	if err := s.mapped(m.Source, target, owners, users); err == nil {
+	if err := s.mapped(m.Source, target, owners, users, unix.MOUNT_ATTR_RDONLY|noPrograms); err == nil {
 		m.Source, m.Writable, m.Exec = target, false, false
 		return m, false, nil
 	}
@@ -110,11 +110,28 @@ func (s *Stage) BindReadable(name string, m Mount, owners Owners, users Range) (
 	return bound, true, err
 }
 
+// noPrograms keeps what is in a mount from being more than data.
+const noPrograms = unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC
+
+// BindOwned is Bind for a folder whose owner, a user and a group, is the first id of
+// users in it: what the sandbox's root writes there is the owner's. No other id of the
+// sandbox has any right there.
+func (s *Stage) BindOwned(name string, m Mount, owner Owners, users Range) (Mount, error) {
+	target := filepath.Join(s.dir, name)
+	if err := os.Mkdir(target, 0o700); err != nil {
+		return Mount{}, err
+	}
+	err := s.mapped(m.Source, target, owner, users, noPrograms)
+	m.Source, m.Writable, m.Exec = target, true, false
+	return m, err
+}
+
 // Owners are the ids that own what is to be readable.
 type Owners struct{ UIDs, GIDs []int }
 
-// bindMapped makes an idmapped mount (Linux 5.12), see mount_setattr(2).
-func bindMapped(source, target string, owners Owners, users Range) error {
+// bindMapped makes an idmapped mount (Linux 5.12) with restrictions, see
+// mount_setattr(2).
+func bindMapped(source, target string, owners Owners, users Range, restrict uint64) error {
 	ns, err := mappedNamespace(owners, users)
 	if err != nil {
 		return err
@@ -126,7 +143,7 @@ func bindMapped(source, target string, owners Owners, users Range) error {
 	}
 	defer unix.Close(tree)
 	attr := &unix.MountAttr{
-		Attr_set:  unix.MOUNT_ATTR_IDMAP | unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC,
+		Attr_set:  unix.MOUNT_ATTR_IDMAP | restrict,
 		Userns_fd: uint64(ns.Fd()),
 	}
 	if err := unix.MountSetattr(tree, "", unix.AT_EMPTY_PATH, attr); err != nil {

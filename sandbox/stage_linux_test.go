@@ -45,7 +45,7 @@ func ownMounts(t *testing.T) {
 	}
 }
 
-func failMapped(string, string, Owners, Range) error { return syscall.EINVAL }
+func failMapped(string, string, Owners, Range, uint64) error { return syscall.EINVAL }
 
 func TestBindReadable(t *testing.T) {
 	for _, copied := range []bool{false, true} {
@@ -102,6 +102,38 @@ func testReadable(t *testing.T, wantCopied bool) {
 		if err != nil || info.Mode().Perm() != 0o700 || info.Sys().(*syscall.Stat_t).Uid != whole.First {
 			t.Errorf("the copy's folder is %v of %+v, %v", info.Mode(), info.Sys(), err)
 		}
+	}
+}
+
+// What the sandbox writes into a folder of somebody's is theirs.
+func TestBindOwned(t *testing.T) {
+	if !in(t, asRoot) {
+		return
+	}
+	ownMounts(t)
+	dir := t.TempDir()
+	if err := os.Chown(dir, 1234, 4321); err != nil {
+		t.Fatal(err)
+	}
+	stage := newStage(t)
+	m, err := stage.BindOwned("push", Mount{Source: dir, Target: "/push"}, Owners{UIDs: []int{1234}, GIDs: []int{4321}}, whole)
+	if err != nil {
+		testenv.Need(t, "idmapped mounts", err)
+	}
+	s, _ := launch(t, Options{Users: users(), Spec: Spec{Mounts: []Mount{m}}})
+	if got, _ := inside(t, s, "attempt", "write", "/push"); got != "" {
+		t.Errorf("inside, writing to the folder ends with %q", got)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) != 1 {
+		t.Fatalf("the folder holds %v, %v; want one file", entries, err)
+	}
+	info, err := entries[0].Info()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if st := info.Sys().(*syscall.Stat_t); st.Uid != 1234 || st.Gid != 4321 {
+		t.Errorf("the file is owned by %d:%d; want 1234:4321", st.Uid, st.Gid)
 	}
 }
 

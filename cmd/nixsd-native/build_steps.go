@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path"
+	"slices"
 	"strings"
 
 	"nixsd-native/internal/fetch"
@@ -20,14 +21,16 @@ type build struct {
 	targets  []*target
 	keys     []string       // lines of authorized_keys
 	changes  []sandbox.File // of nixpkgs: patches
+	secrets  []sandbox.File // for Nix alone
 	fileName string         // as the user wants the image to be called, or ""
 
-	nixEnv   []string
-	caches   []string // binary caches in use
-	trusted  []string // their keys
-	forecast *forecast
-	done     nix.Status   // how Nix's build ended
-	printed  func() error // prints what the command is for, when all else is said
+	nixEnv    []string
+	caches    []binaryCache // in use
+	trusted   []string      // their keys
+	publicKey string        // of --signing-key
+	forecast  *forecast
+	done      nix.Status   // how Nix's build ended
+	printed   func() error // prints what the command is for, when all else is said
 }
 
 func newBuild(j *buildJob, a *app) *build {
@@ -56,6 +59,9 @@ func (b *build) preflight(ctx context.Context) error {
 		return err
 	}
 	if err := b.each(b.refusePlaceholder); err != nil {
+		return err
+	}
+	if err := b.readSigningKey(); err != nil {
 		return err
 	}
 	var err error
@@ -203,7 +209,7 @@ func firstError(errs ...error) error {
 
 // startSandbox starts the sandbox with the targets' modules in it.
 func (b *build) startSandbox(ctx context.Context) error {
-	files := b.changes
+	files := slices.Concat(b.changes, b.secrets)
 	for _, t := range b.targets {
 		files = append(files, b.expressionOf(t)...)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,7 +22,7 @@ type cacheFlags struct {
 }
 
 func (f *cacheFlags) register(fs *pflag.FlagSet) {
-	fs.StringArrayVar(&f.substituters, "substituter", nil, "`URL` of a binary cache to ask before "+nix.CacheURL+"; repeatable")
+	fs.StringArrayVar(&f.substituters, "substituter", nil, "`URL or folder` of a binary cache to ask before "+nix.CacheURL+"; repeatable")
 	fs.StringArrayVar(&f.keys, "trusted-public-key", nil, "`key` of a binary cache, NAME:BASE64; repeatable")
 }
 
@@ -30,8 +31,14 @@ var publicKey = regexp.MustCompile(`^[^:\s]+:[A-Za-z0-9+/]{43}=$`)
 
 func (f *cacheFlags) check(offline bool) error {
 	for _, s := range f.substituters {
+		if _, isFolder := folderOf(s); isFolder {
+			continue
+		}
 		if !isWebURL(s) {
-			return usageErrorf("", "--substituter must be an http or https URL, not %q", s)
+			return usageErrorf("", "--substituter must be a folder or an http or https URL, not %q", s)
+		}
+		if offline {
+			return usageErrorf("", "--offline asks no cache, so --substituter %s has no effect", s)
 		}
 		if u, err := url.Parse(s); err != nil || u.Query().Has("trusted") {
 			return usageErrorf("name the cache's key with --trusted-public-key", "--substituter %s would be trusted without signatures", s)
@@ -42,10 +49,58 @@ func (f *cacheFlags) check(offline bool) error {
 			return usageErrorf("a key looks like "+nix.CacheKey, "--trusted-public-key %q is no key", k)
 		}
 	}
-	if offline && len(f.substituters) > 0 {
-		return usageErrorf("", "--offline asks no cache, so --substituter has no effect")
-	}
 	return nil
+}
+
+// folderOf returns the folder that a store's URL stands for, if it does: file:///DIR, or
+// DIR alone.
+func folderOf(store string) (dir string, ok bool) {
+	dir = strings.TrimPrefix(store, "file://")
+	if strings.Contains(dir, "://") || dir != store && !strings.HasPrefix(dir, "/") {
+		return "", false
+	}
+	return dir, dir != ""
+}
+
+// folders lists the folders among the caches.
+func (f *cacheFlags) folders() []string {
+	var all []string
+	for _, s := range f.substituters {
+		if dir, ok := folderOf(s); ok {
+			all = append(all, dir)
+		}
+	}
+	return all
+}
+
+// A binaryCache is one that Nix asks.
+type binaryCache struct {
+	Name string // as the user knows it
+	URL  string // as Nix has it, inside the sandbox
+}
+
+// binaryCaches are the given ones.
+func (f *cacheFlags) binaryCaches() []binaryCache {
+	var all []binaryCache
+	folders := 0
+	for _, s := range f.substituters {
+		c := binaryCache{s, s}
+		if _, ok := folderOf(s); ok {
+			folders++
+			c.URL = "file://" + insideCache(folders)
+		}
+		all = append(all, c)
+	}
+	return all
+}
+
+// urls are the caches as Nix has them.
+func urls(caches []binaryCache) []string {
+	var all []string
+	for _, c := range caches {
+		all = append(all, c.URL)
+	}
+	return all
 }
 
 // cacheTimeout bounds the question whether a cache is there.
@@ -57,14 +112,17 @@ const maxCacheInfo = 64 << 10
 // askCaches chooses the binary caches: the given ones and, for NixOS, its own. One that
 // does not answer is named and left out, unless there is no other.
 func (b *build) askCaches(ctx context.Context) {
-	all := b.job.substituters
+	all := b.job.binaryCaches()
 	b.trusted = b.job.keys
 	if !b.demo {
-		all = append(all[:len(all):len(all)], nix.CacheURL)
 		b.trusted = append(b.trusted[:len(b.trusted):len(b.trusted)], nix.CacheKey)
 	}
 	if b.job.offline {
+		b.caches = all // folders, as check knows
 		return
+	}
+	if !b.demo {
+		all = append(all, binaryCache{nix.CacheURL, nix.CacheURL})
 	}
 	errs := make([]error, len(all))
 	var asking sync.WaitGroup
@@ -78,9 +136,9 @@ func (b *build) askCaches(ctx context.Context) {
 			b.caches = append(b.caches, cache)
 		case len(all) == 1:
 			b.caches = all
-			b.rep.Warn("the only binary cache, %s, does not answer: %v", cache, errs[i])
+			b.rep.Warn("the only binary cache, %s, does not answer: %v", cache.Name, errs[i])
 		case ctx.Err() == nil:
-			b.rep.Warn("the binary cache %s is left out: %v", cache, errs[i])
+			b.rep.Warn("the binary cache %s is left out: %v", cache.Name, errs[i])
 		}
 	}
 	if len(b.caches) == 0 && len(all) > 1 { // Nix may find out more
@@ -99,13 +157,16 @@ func cacheInfo(cache string) string {
 	return u.String()
 }
 
-// askCache asks a cache whether it is one.
-func (b *build) askCache(ctx context.Context, cache string) error {
+// askCache asks a cache whether it is one. Of a folder Nix itself finds out.
+func (b *build) askCache(ctx context.Context, cache binaryCache) error {
+	if !isWebURL(cache.URL) {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, cacheTimeout)
 	defer cancel()
 	once := *b.client
 	once.Attempts, once.Report, once.Progress = 1, nil, nil
-	info, err := once.Document(ctx, []string{cacheInfo(cache)}, maxCacheInfo)
+	info, err := once.Document(ctx, []string{cacheInfo(cache.URL)}, maxCacheInfo)
 	if errors.Is(err, context.DeadlineExceeded) {
 		return errors.New("no answer")
 	}

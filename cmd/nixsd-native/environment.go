@@ -22,12 +22,15 @@ var proxyVariables = []string{
 	"HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "ALL_PROXY", "NO_PROXY",
 }
 
+// storeVariables hold what S3 stores ask for, see aws(1).
+var storeVariables = []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION"}
+
 // certificateVariables name a file of CA certificates, the first that is set wins. The
 // first is what Go's crypto/x509 reads, so downloads inside and outside agree.
 var certificateVariables = []string{"SSL_CERT_FILE", "NIX_SSL_CERT_FILE", "CURL_CA_BUNDLE"}
 
 // passedOn are the variables that the worker gets from the monitor.
-var passedOn = slices.Concat(proxyVariables, certificateVariables, []string{"SSL_CERT_DIR", "TERM", "LANG", "LC_ALL", "LC_CTYPE", "NO_COLOR", "COLUMNS"})
+var passedOn = slices.Concat(proxyVariables, certificateVariables, storeVariables, []string{"SSL_CERT_DIR", "TERM", "LANG", "LC_ALL", "LC_CTYPE", "NO_COLOR", "COLUMNS"})
 
 func hostEnvironment() environment {
 	e := environment{}

@@ -17,7 +17,7 @@ import (
 type local struct {
 	needs
 	targets   []located
-	nixpkgs   string // resolved folder of --nixpkgs, or ""
+	trees     []tree
 	lockFile  lockFile
 	lock      *os.File
 	outputs   *outputs
@@ -29,11 +29,11 @@ func newLocal(n needs) (*local, error) {
 	if err != nil {
 		return nil, err
 	}
-	nixpkgs, err := n.locateNixpkgs()
+	trees, err := n.trees(targets)
 	if err != nil {
 		return nil, err
 	}
-	return &local{needs: n, targets: targets, nixpkgs: nixpkgs, lockFile: n.locateLock(image.Owner{}), outputs: locateOutputs(n.output)}, nil
+	return &local{needs: n, targets: targets, trees: trees, lockFile: n.locateLock(image.Owner{}), outputs: locateOutputs(n.output)}, nil
 }
 
 // close ends what still runs and forgets unfinished outputs.
@@ -100,11 +100,8 @@ func (l *local) RemoveFolders() error { return removeFolders(l.state, l.cache) }
 func (l *local) Sandbox(_ context.Context, r sandboxRequest, emulator *os.File) (*sandbox.Session, sandboxInfo, error) {
 	users := ownUsers()
 	all := mounts(nixDir(l.state), l.cache)
-	for _, f := range folders(l.targets) {
-		all = append(all, sandbox.Mount{Source: f.Dir, Target: f.Mount})
-	}
-	if l.nixpkgs != "" {
-		all = append(all, sandbox.Mount{Source: l.nixpkgs, Target: insideNixpkgs})
+	for _, t := range l.trees {
+		all = append(all, sandbox.Mount{Source: t.Source, Target: t.Target, Writable: t.Writable})
 	}
 	if r.Private {
 		all = append(all, sandbox.Mount{Source: emulator.Name(), Target: insideEmulator, IsFile: true, Exec: true})

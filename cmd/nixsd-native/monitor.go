@@ -52,7 +52,7 @@ type rootMonitor struct {
 	worker    monitor.Identity
 	owner     image.Owner // of the results
 	targets   []located
-	trees     []tree // what sandboxes see of the user's
+	trees     []openTree // what sandboxes see of the user's
 	files     map[string]namedFile
 	lockFile  lockFile
 	outputs   *outputs
@@ -145,19 +145,12 @@ func (m *rootMonitor) openNamed() (err error) {
 	if m.targets, err = m.needs.locate(); err != nil {
 		return err
 	}
-	for _, f := range folders(m.targets) {
-		if err := m.openTree(f.Dir, f.Mount); err != nil {
-			return err
-		}
-	}
-	nixpkgs, err := m.needs.locateNixpkgs()
+	trees, err := m.needs.trees(m.targets)
 	if err != nil {
 		return err
 	}
-	if nixpkgs != "" {
-		if err := m.openTree(nixpkgs, insideNixpkgs); err != nil {
-			return err
-		}
+	if m.trees, err = openTrees(trees); err != nil {
+		return err
 	}
 	m.outputs = locateOutputs(m.needs.output)
 	files := m.needs.files

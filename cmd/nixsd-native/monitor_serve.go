@@ -145,26 +145,6 @@ func (m *rootMonitor) open(name string) (*os.File, error) {
 	return named.file, bare(named.err)
 }
 
-// A tree is a folder of the user's that sandboxes see.
-type tree struct {
-	folder *os.File
-	target string // where they see it
-}
-
-// source is the folder's path, whatever becomes of the one by which it was opened.
-func (t tree) source() string { return fmt.Sprintf("/proc/self/fd/%d", t.folder.Fd()) }
-
-// openTree opens a folder of the user's, so that it is known by what it is, not by a
-// path that somebody may change.
-func (m *rootMonitor) openTree(dir, target string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return usageErrorf("name a folder that can be read", "%s: %v", dir, bare(err))
-	}
-	m.trees = append(m.trees, tree{f, target})
-	return nil
-}
-
 // register makes the emulator of a pinned package the host's handler.
 func (m *rootMonitor) register(ctx context.Context, q registerRequest, files []*os.File) error {
 	p := qemu.Package{Name: filepath.Base(q.Package.Name), SHA256: q.Package.SHA256}
@@ -229,7 +209,7 @@ func (m *rootMonitor) prepare() (*staged, error) {
 		s.mounts = append(s.mounts, bound)
 	}
 	for _, t := range m.trees {
-		bound, copied, err := stage.BindReadable(filepath.Base(t.target), sandbox.Mount{Source: t.source(), Target: t.target}, m.ownersOf(t), m.ids.users())
+		bound, copied, err := m.bind(stage, t)
 		if err != nil {
 			return nil, err
 		}
@@ -237,24 +217,6 @@ func (m *rootMonitor) prepare() (*staged, error) {
 	}
 	m.staged = s
 	return s, nil
-}
-
-// ownersOf are those whose files a tree of the user's may consist of.
-func (m *rootMonitor) ownersOf(t tree) sandbox.Owners {
-	o := sandbox.Owners{UIDs: []int{m.worker.UID, 0}, GIDs: []int{m.worker.GID, 0}}
-	names := []string{t.source()}
-	for _, l := range m.targets {
-		if l.Mount == t.target {
-			names = append(names, l.Name)
-		}
-	}
-	for _, name := range names {
-		var st syscall.Stat_t
-		if syscall.Stat(name, &st) == nil {
-			o.UIDs, o.GIDs = append(o.UIDs, int(st.Uid)), append(o.GIDs, int(st.Gid))
-		}
-	}
-	return o
 }
 
 // startSandbox starts a sandbox at the other end of the first file.

@@ -21,6 +21,8 @@ type needs struct {
 	configs      []string // files of configurations, or folders of such; none for the built-in one
 	flakes       []string // --flake, instead of configurations
 	nixpkgs      string   // folder with nixpkgs, or ""
+	caches       []string // folders with binary caches
+	push         string   // folder that becomes a binary cache, or ""
 	lockFile     string   // pins the inputs; "" if the command has no business with it
 	files        []string // further files that the command line names
 	output       string   // file or folder for results, or ""

@@ -21,6 +21,7 @@ var phaseWords = map[string]string{
 	"forecast":  "looking at what there is to do",
 	"build":     "building the image",
 	"deliver":   "delivering the image",
+	"push":      "copying to the binary cache",
 	"clean-up":  "cleaning up",
 }
 

@@ -25,6 +25,10 @@ func (w *workspace) nixEnvironment(conf nix.Conf) ([]string, error) {
 	return nix.Env(w.nix, w.caBundle, extra), nil
 }
 
+// maxNixOutput bounds what one of Nix's programs prints as its result, in bytes: the
+// requisites of a NixOS image, 20,000 paths, have 2 MB, their infos as JSON 20 MB.
+const maxNixOutput = 256 << 20
+
 // runNix runs one of Nix's programs, reports what it does, and returns what it
 // prints.
 func (w *workspace) runNix(ctx context.Context, argv, env []string) (string, error) {
@@ -37,7 +41,7 @@ func (w *workspace) followNix(ctx context.Context, argv, env []string) (string, 
 	var out strings.Builder
 	track := new(nix.Tracker)
 	exit, err := w.runInSandbox(ctx, sandbox.Command{Argv: argv, Env: env, Dir: "/"}, nil,
-		func(r io.Reader) { io.Copy(&out, io.LimitReader(r, 1<<20)) },
+		func(r io.Reader) { io.Copy(&out, io.LimitReader(r, maxNixOutput)) },
 		func(r io.Reader) { nix.ReadLog(r, func(e nix.Event) { w.nixEvent(track, e) }) })
 	if err == nil {
 		err = w.nixFailure(exit, track)
@@ -89,6 +93,9 @@ func (w *workspace) nixMessage(e nix.Event) {
 	text := strings.TrimSpace(e.Text)
 	if strings.Contains(text, "did not specify '--add-root'") {
 		return // derivations are collected only when somebody asks for it
+	}
+	if w.sources.offline && strings.Contains(text, "you don't have Internet access") {
+		return // as was asked for
 	}
 	if reason, ok := strings.CutPrefix(text, "trace: "+nix.AssemblyMark); ok {
 		w.rep.Note("%s%s", nix.AssemblyMark, reason)

@@ -61,6 +61,7 @@ func (j *shellJob) needs() needs {
 	n := j.nixosNeeds(j.configs, j.demo)
 	n.state, n.cache, n.offline, n.trustedDeb = j.state, j.cache, j.offline, j.qemu.SHA256
 	n.files = append(j.namedFiles(), j.nixosFlags.files()...)
+	n.caches = j.cacheFlags.folders()
 	return n
 }
 
@@ -98,7 +99,7 @@ func (b *build) prepareShell(ctx context.Context) error {
 
 // shell runs the command, or a shell, on this terminal.
 func (b *build) shell(ctx context.Context, argv []string) error {
-	env, err := b.nixEnvironment(nix.Conf{Substituters: b.caches, TrustedKeys: b.trusted})
+	env, err := b.nixEnvironment(nix.Conf{Substituters: urls(b.caches), TrustedKeys: b.trusted})
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
+	"path"
 	"strings"
 )
 
@@ -24,6 +25,36 @@ func (s *Server) RewriteNarinfo(f func(text string) string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.rewrite = f
+}
+
+// takeUpload writes a file that nix copy uploads into the cache's folder, which must
+// belong to the test.
+func (s *Server) takeUpload(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	dir := s.cacheDir
+	s.mu.Unlock()
+	if err := upload(dir, r.PathValue("path"), r.Body); err != nil {
+		s.fail(w, err)
+		return
+	}
+	w.WriteHeader(http.StatusCreated)
+}
+
+func upload(dir, name string, body io.Reader) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	if err := root.MkdirAll(path.Dir(name), 0o755); err != nil {
+		return err
+	}
+	f, err := root.Create(name)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, body)
+	return errors.Join(err, f.Close())
 }
 
 func serveCacheInfo(w http.ResponseWriter, _ *http.Request) {

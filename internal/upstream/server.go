@@ -167,6 +167,7 @@ func (s *Server) mux() http.Handler {
 	m.HandleFunc("GET /cache/nix-cache-info", serveCacheInfo)
 	m.HandleFunc("GET /cache/{file}", s.serveNarinfo)
 	m.HandleFunc("GET /cache/nar/{file}", s.serveNar)
+	m.HandleFunc("PUT /cache/{path...}", s.takeUpload)
 	return m
 }
 

@@ -1,0 +1,185 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"nixsd-native/nix"
+	"nixsd-native/sandbox"
+)
+
+// pushFlags say where finished store paths are copied to.
+type pushFlags struct{ pushTo, signingKey string }
+
+func (f *pushFlags) register(fs *pflag.FlagSet) {
+	fs.StringVar(&f.pushTo, "push-to", "", "copy what was built to a binary cache: a `folder or URL` (http, https, ssh, ssh-ng, s3)")
+	fs.StringVar(&f.signingKey, "signing-key", "", "sign what is copied with the secret key in `file`")
+}
+
+// pushSchemes are the stores, besides folders, that take what is built.
+var pushSchemes = []string{"http", "https", "ssh", "ssh-ng", "s3"}
+
+func (f *pushFlags) check(j *buildJob) error {
+	if f.pushTo == "" {
+		if f.signingKey != "" {
+			return usageErrorf("", "--signing-key signs what --push-to copies, so it has no effect alone")
+		}
+		return nil
+	}
+	if f.signingKey != "" && !j.sandboxed {
+		return usageErrorf("leave --sandbox=false out", "without Nix's sandbox builders could read the key of --signing-key")
+	}
+	if _, isFolder := folderOf(f.pushTo); isFolder {
+		return nil
+	}
+	u, err := url.Parse(f.pushTo)
+	switch {
+	case err != nil || u.Host == "" || !slices.Contains(pushSchemes, u.Scheme):
+		return usageErrorf("name a folder, or a URL that begins with one of "+strings.Join(pushSchemes, ", "), "--push-to %q is no store", f.pushTo)
+	case j.offline:
+		return usageErrorf("name a folder", "--offline reaches no %s", f.pushTo)
+	}
+	return nil
+}
+
+// files lists the files that these flags name.
+func (f *pushFlags) files() []string {
+	if f.signingKey == "" {
+		return nil
+	}
+	return []string{f.signingKey}
+}
+
+// store is the store's URL inside the sandbox. Images shrink well and fast with zstd,
+// which Nix 2.4 and newer read; its own xz takes ten times as long.
+func (f *pushFlags) store() string {
+	store := f.pushTo
+	if _, isFolder := folderOf(store); isFolder {
+		store = "file://" + insidePush
+	}
+	u, err := url.Parse(store)
+	if err != nil || strings.HasPrefix(u.Scheme, "ssh") || u.Query().Has("compression") {
+		return store
+	}
+	q := u.Query()
+	q.Set("compression", "zstd")
+	u.RawQuery = q.Encode()
+	return u.String()
+}
+
+// secretKey is a key as nix key generate-secret prints it: a name, and an ed25519 key of
+// 64 bytes, the last 32 of which are its public half, in base 64.
+var secretKey = regexp.MustCompile(`^([^:\s]+):([A-Za-z0-9+/]{86}==)$`)
+
+// maxSigningKey bounds a file with such a key in bytes; one has about 100.
+const maxSigningKey = 4 << 10
+
+// readSigningKey reads the file of --signing-key, for Nix alone to see.
+func (b *build) readSigningKey() error {
+	name := b.job.signingKey
+	if name == "" {
+		return nil
+	}
+	const hint = "make one with: nixsd-native shell -q -- nix key generate-secret --key-name NAME-1 > FILE"
+	f, err := b.privileges.Open(name)
+	if err != nil {
+		return usageErrorf(hint, "--signing-key %s: %v", name, bare(err))
+	}
+	defer f.Close()
+	data, err := readAllBounded(f, name, maxSigningKey)
+	if err != nil {
+		return err
+	}
+	data = bytes.TrimSpace(data)
+	m := secretKey.FindSubmatch(data)
+	if m == nil {
+		return usageErrorf(hint, "--signing-key %s holds no secret key", name)
+	}
+	raw, err := base64.StdEncoding.DecodeString(string(m[2]))
+	if err != nil {
+		return usageErrorf(hint, "--signing-key %s holds no secret key", name)
+	}
+	b.publicKey = string(m[1]) + ":" + base64.StdEncoding.EncodeToString(raw[32:])
+	b.secrets = append(b.secrets, sandbox.File{Path: insideSigningKey, Mode: 0o400, Data: data})
+	return nil
+}
+
+// insideSigningKey is where Nix finds the key.
+const insideSigningKey = insideOwn + "/signing-key"
+
+// push copies the images, and what was built for them here, to a binary cache.
+func (b *build) push(ctx context.Context) error {
+	paths, err := b.builtHere(ctx)
+	if err != nil {
+		return err
+	}
+	env := append(b.env.list(storeVariables), b.nixEnv...)
+	if b.publicKey != "" {
+		if _, err := b.runNix(ctx, nix.SignArgs(b.nix, insideSigningKey, paths...), b.nixEnv); err != nil {
+			return err
+		}
+	}
+	if _, err := b.runNix(ctx, nix.CopyArgs(b.nix, b.job.store(), paths...), env); err != nil {
+		return b.notPushed(err)
+	}
+	use := "--substituter " + quoted(b.job.pushTo)
+	if b.publicKey == "" {
+		b.rep.Warn("what was copied to %s has no signature, and is not trusted elsewhere: add --signing-key FILE", b.job.pushTo)
+		return nil
+	}
+	b.rep.Note("copied %d store paths with what they need; elsewhere: %s --trusted-public-key %s", len(paths), use, b.publicKey)
+	return nil
+}
+
+// notPushed says that a build succeeded whose results could not be copied.
+func (b *build) notPushed(err error) error {
+	if !is[*nix.BuildError](err) {
+		return err
+	}
+	code := exitNetwork
+	if _, isFolder := folderOf(b.job.pushTo); isFolder {
+		code = exitOutput
+	}
+	return &codedError{code, "the image is delivered, but not copied to " + b.job.pushTo + ": " + err.Error(), []string{
+		"mend that, and run the command again: nothing is built twice",
+	}}
+}
+
+// builtHere lists the results and, of all that they were built from, the store paths
+// that no cache had.
+func (b *build) builtHere(ctx context.Context) ([]string, error) {
+	known := map[string]bool{}
+	var paths []string
+	add := func(all ...string) {
+		for _, p := range all {
+			if !known[p] {
+				known[p] = true
+				paths = append(paths, p)
+			}
+		}
+	}
+	for _, t := range b.left() {
+		out, err := b.runNix(ctx, nix.ValidRequisitesArgs(b.nix, t.derivation), b.nixEnv)
+		if err != nil {
+			return nil, err
+		}
+		infos, err := b.runNix(ctx, nix.PathInfoArgs(b.nix, strings.Fields(out)...), b.nixEnv)
+		if err != nil {
+			return nil, err
+		}
+		ultimate, err := nix.BuiltHere(strings.NewReader(infos))
+		if err != nil {
+			return nil, err
+		}
+		add(t.result)
+		add(ultimate...)
+	}
+	return paths, nil
+}
