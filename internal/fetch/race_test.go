@@ -21,13 +21,17 @@ var (
 	notLarge = sync.OnceValue(func() []byte { return body(2, raceFrom+12345) })
 )
 
-// A tap serves with so many bytes a second, and counts what it has served.
+// A tap serves with so many bytes a second, and counts what it has served. A fast one
+// begins so late that all others have been asked.
 type tap struct{ served atomic.Int64 }
 
 func (c *tap) serve(data []byte, rate int) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var from int
 		fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-", &from)
+		if rate >= medium {
+			time.Sleep(150 * time.Millisecond)
+		}
 		start(w, r, data, from)
 		for step := max(rate/50, 1); from < len(data) && r.Context().Err() == nil; from += step {
 			n, err := w.Write(data[from:min(from+step, len(data))])
@@ -44,8 +48,9 @@ func (c *tap) serve(data []byte, rate int) http.HandlerFunc {
 }
 
 const (
-	slow = 1 << 20 // bytes per second
-	fast = 1 << 30 // without a limit
+	slow   = 1 << 20 // bytes per second
+	medium = 16 << 20
+	fast   = 1 << 30 // without a limit
 )
 
 func mute(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
@@ -92,13 +97,13 @@ var raceTests = []struct {
 	{
 		name: "stalled loses", sources: []http.HandlerFunc{func(w http.ResponseWriter, r *http.Request) {
 			stall(large(), 100<<10)(w, r)
-		}, nil}, rates: []int{0, 4 * slow},
+		}, nil}, rates: []int{0, medium},
 		asked: [][]string{{""}, {""}}, events: []EventKind{EventFastest},
 	},
 	{
 		name: "cut off in the race", sources: []http.HandlerFunc{func(w http.ResponseWriter, r *http.Request) {
 			cut(large(), 100<<10)(w, r)
-		}, nil}, rates: []int{0, 4 * slow},
+		}, nil}, rates: []int{0, medium},
 		asked: [][]string{{""}, {""}}, events: []EventKind{EventFastest},
 	},
 	{
@@ -108,7 +113,7 @@ var raceTests = []struct {
 	{
 		name: "the whole again", sources: []http.HandlerFunc{func(w http.ResponseWriter, r *http.Request) {
 			plain(large())(w, r)
-		}, nil}, rates: []int{0, 4 * slow}, have: 5 << 10,
+		}, nil}, rates: []int{0, medium}, have: 5 << 10,
 		asked: [][]string{{"bytes=5120-"}, {"bytes=5120-"}}, events: []EventKind{EventFastest},
 	},
 	{
@@ -202,8 +207,6 @@ func TestRaceWrongHash(t *testing.T) {
 	for _, s := range sources {
 		r.URLs = append(r.URLs, s.URL)
 	}
-	// The losers have brought something before the winner begins.
-	sources[1].Config.Handler = after(300*time.Millisecond, sources[1].Config.Handler)
 	path, err := c.File(t.Context(), r)
 	wantFile(t, path, err, large())
 	if want := []EventKind{EventFastest, EventWrongHash}; !slices.Equal(rec.kinds(), want) {
@@ -214,18 +217,18 @@ func TestRaceWrongHash(t *testing.T) {
 	}
 }
 
-func after(d time.Duration, h http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		time.Sleep(d)
-		h.ServeHTTP(w, r)
-	})
+func late(h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(150 * time.Millisecond)
+		h(w, r)
+	}
 }
 
 // A winner that breaks off is asked again for the rest, before any other.
 func TestRaceWinnerCut(t *testing.T) {
 	c, rec := newClient(t)
 	var other tap
-	s := newSource(t, cut(large(), 3<<20), serve(large()))
+	s := newSource(t, late(cut(large(), 3<<20)), serve(large()))
 	r := Request{SHA256: sumOf(large()), Size: int64(len(large())), URLs: []string{newSource(t, other.serve(large(), slow/8)).URL, s.URL}}
 	path, err := c.File(t.Context(), r)
 	wantFile(t, path, err, large())
