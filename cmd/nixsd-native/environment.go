@@ -22,12 +22,8 @@ var proxyVariables = []string{
 	"HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "ALL_PROXY", "NO_PROXY",
 }
 
-// certificateVariables name a file of CA certificates, the first that is set wins. The
-// first is what Go's crypto/x509 reads, so downloads inside and outside agree.
-var certificateVariables = []string{"SSL_CERT_FILE", "NIX_SSL_CERT_FILE", "CURL_CA_BUNDLE"}
-
 // passedOn are the variables that the worker gets from the monitor.
-var passedOn = slices.Concat(proxyVariables, certificateVariables, []string{"SSL_CERT_DIR", "TERM", "LANG", "LC_ALL", "LC_CTYPE", "NO_COLOR", "COLUMNS"})
+var passedOn = slices.Concat(proxyVariables, certificateVariables, []string{certificateFolders, "TERM", "LANG", "LC_ALL", "LC_CTYPE", "NO_COLOR", "COLUMNS"})
 
 func hostEnvironment() environment {
 	e := environment{}
@@ -35,6 +31,9 @@ func hostEnvironment() environment {
 		if name, value, ok := strings.Cut(v, "="); ok {
 			e[name] = value
 		}
+	}
+	if _, served := e["REQUEST_METHOD"]; served {
+		delete(e, "HTTP_PROXY") // in a CGI's environment it is the client's header "Proxy"
 	}
 	return e
 }
@@ -62,10 +61,20 @@ func (e environment) first(names ...string) string {
 
 func (e environment) proxies() fetch.Proxies {
 	return fetch.Proxies{
-		HTTP:  e.first("http_proxy", "all_proxy", "ALL_PROXY"), // not HTTP_PROXY: a CGI's client could set it
+		HTTP:  e.first("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"),
 		HTTPS: e.first("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"),
 		No:    e.first("no_proxy", "NO_PROXY"),
 	}
+}
+
+// inside returns the proxies' variables as they are, for the sandbox. curl, which Nix
+// uses, has no HTTP_PROXY.
+func (e environment) inside() []string {
+	all := e.list(proxyVariables)
+	if e["http_proxy"] == "" && e["HTTP_PROXY"] != "" {
+		all = append(all, "http_proxy="+e["HTTP_PROXY"])
+	}
+	return all
 }
 
 // dirs returns where state and cache live: the system's folders for root, the

@@ -40,7 +40,7 @@ func (w *workspace) nixEnvironment(conf nix.Conf) ([]string, error) {
 	if err != nil {
 		return nil, usageErrorf("", "%v", err)
 	}
-	extra := append(w.env.list(proxyVariables), "NIX_CONFIG="+text)
+	extra := append(w.env.inside(), "NIX_CONFIG="+text)
 	return nix.Env(w.nix, w.caBundle, extra), nil
 }
 

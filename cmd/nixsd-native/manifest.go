@@ -3,7 +3,6 @@ package main
 import (
 	"crypto/sha256"
 	"fmt"
-	"slices"
 	"time"
 
 	"nixsd-native/internal/image"
@@ -80,9 +79,9 @@ func (b *build) manifest(name string, sum image.Sum) manifest {
 }
 
 func (b *build) cacheRecord() cacheRecord {
-	r := cacheRecord{Substituters: slices.Clone(b.caches), HitRate: 1}
-	if r.Substituters == nil {
-		r.Substituters = []string{}
+	r := cacheRecord{Substituters: []string{}, HitRate: 1}
+	for _, cache := range b.caches {
+		r.Substituters = append(r.Substituters, withoutLogin(cache))
 	}
 	if r.Fetched, r.Built = int(b.done.Copied), int(b.done.Done); r.Fetched+r.Built > 0 {
 		r.HitRate = float64(r.Fetched) / float64(r.Fetched+r.Built)

@@ -30,6 +30,8 @@ type workspace struct {
 	rep       *reporter
 	client    *fetch.Client
 
+	certificates certificates // of openCache
+
 	lock     *nix.Lock        // of fetchInputs, if there was one
 	resolved resolved         // likewise, if there was none
 	patches  [][]byte         // of nixpkgs

@@ -200,7 +200,7 @@ func (c *Client) report(e Event) {
 func (c *Client) transfer(r Request, s *sink) *transfer {
 	base := c.HTTP
 	if base == nil {
-		base = NewHTTPClient(Proxies{})
+		base = NewHTTPClient(Proxies{}, nil)
 	}
 	hc := *base
 	hc.CheckRedirect = redirects(r.SHA256 == "")
