@@ -38,6 +38,7 @@ func newBuild(j *buildJob, a *app) *build {
 	b := &build{job: j}
 	b.workspace = newWorkspace(a, &j.commonFlags, &j.sourceFlags, &j.emulationFlags)
 	b.nixos = &j.nixosFlags
+	b.netrc = j.netrc()
 	b.demo, b.configDir = j.demo, configDirOf(j.config)
 	return b
 }

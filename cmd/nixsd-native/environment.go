@@ -67,10 +67,11 @@ func (e environment) proxies() fetch.Proxies {
 	}
 }
 
-// inside returns the proxies' variables as they are, for the sandbox. curl, which Nix
-// uses, has no HTTP_PROXY.
+// inside returns the proxies' variables for the sandbox. curl, which Nix uses, has no
+// HTTP_PROXY.
 func (e environment) inside() []string {
-	all := e.list(proxyVariables)
+	set := slices.DeleteFunc(slices.Clone(proxyVariables), func(name string) bool { return e[name] == "" })
+	all := e.list(set)
 	if e["http_proxy"] == "" && e["HTTP_PROXY"] != "" {
 		all = append(all, "http_proxy="+e["HTTP_PROXY"])
 	}

@@ -93,6 +93,7 @@ func TestProxiesInside(t *testing.T) {
 		{environment{}, nil},
 		{environment{"HTTP_PROXY": "a", "no_proxy": "b"}, []string{"no_proxy=b", "HTTP_PROXY=a", "http_proxy=a"}},
 		{environment{"HTTP_PROXY": "a", "http_proxy": "b"}, []string{"http_proxy=b", "HTTP_PROXY=a"}},
+		{environment{"HTTP_PROXY": "a", "http_proxy": "", "no_proxy": ""}, []string{"HTTP_PROXY=a", "http_proxy=a"}},
 		{environment{"https_proxy": "a", "ALL_PROXY": "b"}, []string{"https_proxy=a", "ALL_PROXY=b"}},
 	} {
 		if got := tt.env.inside(); !slices.Equal(got, tt.want) {

@@ -36,6 +36,7 @@ func (w *workspace) nixEnvironment(conf nix.Conf) ([]string, error) {
 	if w.emulation.emulates() || w.mode == emulationNone && nativeSystem() != nix.System {
 		conf.ExtraPlatforms = []string{nix.System}
 	}
+	w.hideLogins(&conf)
 	text, err := conf.Text()
 	if err != nil {
 		return nil, usageErrorf("", "%v", err)

@@ -31,6 +31,7 @@ type workspace struct {
 	client    *fetch.Client
 
 	certificates certificates // of openCache
+	netrc        string       // logins of binary caches, or ""
 
 	lock     *nix.Lock        // of fetchInputs, if there was one
 	resolved resolved         // likewise, if there was none

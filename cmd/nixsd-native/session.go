@@ -32,6 +32,9 @@ func (w *workspace) sandboxFiles() ([]sandbox.File, error) {
 		}
 		files = append(files, textFile("/etc/resolv.conf", string(resolv)))
 	}
+	if w.netrc != "" {
+		files = append(files, sandbox.File{Path: insideNetrc, Mode: 0o600, Data: []byte(w.netrc)})
+	}
 	if w.certificates.pem != nil {
 		files = append(files, textFile(insideCertificates, string(w.certificates.pem)))
 		w.caBundle = insideCertificates
