@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -53,7 +54,18 @@ func TestProxy(t *testing.T) {
 	n := newNixOS(t)
 	key := n.servedCache(t)
 	proxy := upstream.StartProxy(t, n.Server, proxyLogin)
+	packages, err := filepath.Glob(filepath.Join(n.cache, "*.deb")) // which the demo's channel reads from there
 	n, dir := n.fresh(t, "proxy")
+	for _, file := range packages {
+		if err == nil && os.Link(file, filepath.Join(n.cache, filepath.Base(file))) != nil {
+			_, err = os.Stat(filepath.Join(n.cache, filepath.Base(file))) // the emulator's is there
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.Break("/cache/*", wantsLogin)
+	n.Break("/cache/nar/*", wantsLogin)
 	n.write(t, "upstream-proxy/sd-card.nix", sdCard(t))
 	args := n.renamed(n.build(t, "--trusted-public-key", key))
 	j := n.job(dir, append(args, "--channel-mirror", "https://channels.nixsd.test/none", "-v"))
@@ -83,6 +95,15 @@ func TestProxy(t *testing.T) {
 	t.Run("no login", func(t *testing.T) { n.proxyRefuses(t, proxy.URL("")) })
 	t.Run("wrong login", func(t *testing.T) { n.proxyRefuses(t, proxy.URL(proxyLogin+"-not")) })
 	check(t)
+}
+
+// wantsLogin is a binary cache that is not for everybody.
+func wantsLogin(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	if name, password, _ := r.BasicAuth(); name+":"+password != cacheLogin {
+		http.Error(w, "who are you?", http.StatusUnauthorized)
+		return
+	}
+	next.ServeHTTP(w, r)
 }
 
 // proxyRefuses runs a fetch behind a proxy that wants another login.
