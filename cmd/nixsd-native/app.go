@@ -15,7 +15,11 @@ type app struct {
 	privileges privileges
 }
 
-func newApp(env environment) *app { return &app{env: env, out: os.Stdout, errs: os.Stderr} }
+// newApp returns one whose streams show no secret of the environment and the arguments.
+func newApp(env environment, args []string) *app {
+	s := findSecrets(env, args)
+	return &app{env: env, out: s.hide(os.Stdout), errs: s.hide(os.Stderr)}
+}
 
 func hasProgram(name string) bool {
 	_, err := exec.LookPath(name)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 
 	"github.com/spf13/pflag"
 
@@ -75,7 +74,7 @@ func (j *binfmtJob) run(ctx context.Context, a *app) error {
 func (j *binfmtJob) status(ctx context.Context, a *app) error {
 	s, err := binfmt.ReadStatus(ctx, runDir, &binfmt.Host{})
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "warning: %v\n", err)
+		fmt.Fprintf(a.errs, "warning: %v\n", err)
 	}
 	if j.json {
 		return json.NewEncoder(a.out).Encode(s)

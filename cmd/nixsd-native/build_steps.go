@@ -37,6 +37,7 @@ func newBuild(j *buildJob, a *app) *build {
 	b := &build{job: j}
 	b.workspace = newWorkspace(a, &j.commonFlags, &j.sourceFlags, &j.emulationFlags)
 	b.nixos = &j.nixosFlags
+	b.netrc = j.cacheFlags.netrc() + j.pushFlags.netrc()
 	b.demo = j.demo
 	b.printed = b.printImages
 	return b

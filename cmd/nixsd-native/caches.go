@@ -43,6 +43,9 @@ func (f *cacheFlags) check(offline bool) error {
 		if u, err := url.Parse(s); err != nil || u.Query().Has("trusted") {
 			return usageErrorf("name the cache's key with --trusted-public-key", "--substituter %s would be trusted without signatures", s)
 		}
+		if _, err := netrcLine(s); err != nil {
+			return usageErrorf("", "--substituter %s: %v", withoutLogin(s), err)
+		}
 	}
 	for _, k := range f.keys {
 		if !publicKey.MatchString(k) {

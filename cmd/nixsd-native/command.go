@@ -106,26 +106,26 @@ func (c command) parse(args []string, out io.Writer) (job, error) {
 
 // userMain is the process that somebody started.
 func userMain(args []string) int {
+	a := newApp(hostEnvironment(), args)
 	j, err := parse(args, os.Stdout)
 	if err != nil {
-		return report(os.Stderr, err)
+		return report(a.errs, err)
 	}
 	s, split := j.(splitJob)
 	if split && os.Geteuid() == 0 {
-		return report(os.Stderr, becomeMonitor(args, s.needs().hostMounts))
+		return report(a.errs, becomeMonitor(args, s.needs().hostMounts))
 	}
 	ctx, stop := signalContext()
 	defer stop()
-	a := newApp(hostEnvironment())
 	if split {
 		local, err := newLocal(s.needs())
 		if err != nil {
-			return report(os.Stderr, err)
+			return report(a.errs, err)
 		}
 		a.privileges = local
 		defer local.close()
 	}
-	return report(os.Stderr, j.run(ctx, a))
+	return report(a.errs, j.run(ctx, a))
 }
 
 // noArguments is a check for commands without any.

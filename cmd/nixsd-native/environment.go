@@ -25,12 +25,8 @@ var proxyVariables = []string{
 // storeVariables hold what S3 stores ask for, see aws(1).
 var storeVariables = []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION"}
 
-// certificateVariables name a file of CA certificates, the first that is set wins. The
-// first is what Go's crypto/x509 reads, so downloads inside and outside agree.
-var certificateVariables = []string{"SSL_CERT_FILE", "NIX_SSL_CERT_FILE", "CURL_CA_BUNDLE"}
-
 // passedOn are the variables that the worker gets from the monitor.
-var passedOn = slices.Concat(proxyVariables, certificateVariables, storeVariables, []string{"SSL_CERT_DIR", "TERM", "LANG", "LC_ALL", "LC_CTYPE", "NO_COLOR", "COLUMNS"})
+var passedOn = slices.Concat(proxyVariables, certificateVariables, storeVariables, []string{certificateFolders, "TERM", "LANG", "LC_ALL", "LC_CTYPE", "NO_COLOR", "COLUMNS"})
 
 func hostEnvironment() environment {
 	e := environment{}
@@ -38,6 +34,9 @@ func hostEnvironment() environment {
 		if name, value, ok := strings.Cut(v, "="); ok {
 			e[name] = value
 		}
+	}
+	if _, served := e["REQUEST_METHOD"]; served {
+		delete(e, "HTTP_PROXY") // in a CGI's environment it is the client's header "Proxy"
 	}
 	return e
 }
@@ -65,10 +64,21 @@ func (e environment) first(names ...string) string {
 
 func (e environment) proxies() fetch.Proxies {
 	return fetch.Proxies{
-		HTTP:  e.first("http_proxy", "all_proxy", "ALL_PROXY"), // not HTTP_PROXY: a CGI's client could set it
+		HTTP:  e.first("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"),
 		HTTPS: e.first("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"),
 		No:    e.first("no_proxy", "NO_PROXY"),
 	}
+}
+
+// inside returns the proxies' variables for the sandbox. curl, which Nix uses, has no
+// HTTP_PROXY.
+func (e environment) inside() []string {
+	set := slices.DeleteFunc(slices.Clone(proxyVariables), func(name string) bool { return e[name] == "" })
+	all := e.list(set)
+	if e["http_proxy"] == "" && e["HTTP_PROXY"] != "" {
+		all = append(all, "http_proxy="+e["HTTP_PROXY"])
+	}
+	return all
 }
 
 // dirs returns where state and cache live: the system's folders for root, the

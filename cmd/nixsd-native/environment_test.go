@@ -48,7 +48,7 @@ func TestHostEnvironment(t *testing.T) {
 	}
 }
 
-// The small names win, as curl has it, and HTTP_PROXY is not believed.
+// The small names win, as curl has it.
 func TestProxies(t *testing.T) {
 	const one, two, three = "http://one.test:3128", "http://two.test:3128", "socks5://three.test:1080"
 	for _, tt := range []struct {
@@ -57,16 +57,47 @@ func TestProxies(t *testing.T) {
 	}{
 		{environment{}, fetch.Proxies{}},
 		{environment{"http_proxy": one, "https_proxy": two, "no_proxy": ".test"}, fetch.Proxies{HTTP: one, HTTPS: two, No: ".test"}},
-		{environment{"HTTP_PROXY": one, "HTTPS_PROXY": two, "NO_PROXY": "*"}, fetch.Proxies{HTTPS: two, No: "*"}},
+		{environment{"HTTP_PROXY": one, "HTTPS_PROXY": two, "NO_PROXY": "*"}, fetch.Proxies{HTTP: one, HTTPS: two, No: "*"}},
 		{environment{"https_proxy": one, "HTTPS_PROXY": two, "no_proxy": "a", "NO_PROXY": "b"}, fetch.Proxies{HTTPS: one, No: "a"}},
 		{environment{"all_proxy": three}, fetch.Proxies{HTTP: three, HTTPS: three}},
 		{environment{"ALL_PROXY": three, "http_proxy": one}, fetch.Proxies{HTTP: one, HTTPS: three}},
-		{environment{"HTTP_PROXY": one, "ALL_PROXY": three}, fetch.Proxies{HTTP: three, HTTPS: three}},
+		{environment{"HTTP_PROXY": one, "ALL_PROXY": three}, fetch.Proxies{HTTP: one, HTTPS: three}},
+		{environment{"HTTP_PROXY": one, "http_proxy": two}, fetch.Proxies{HTTP: two}},
 		{environment{"http_proxy": "", "all_proxy": "", "ALL_PROXY": three}, fetch.Proxies{HTTP: three, HTTPS: three}},
 		{environment{"ftp_proxy": one}, fetch.Proxies{}},
 	} {
 		if got := tt.env.proxies(); got != tt.want {
 			t.Errorf("proxies of %q = %+v; want %+v", tt.env, got, tt.want)
+		}
+	}
+}
+
+// A CGI's client sets HTTP_PROXY by a header "Proxy", so it is not believed there.
+func TestProxyOfCGI(t *testing.T) {
+	t.Setenv("HTTP_PROXY", "http://evil.test")
+	if e := hostEnvironment(); e["HTTP_PROXY"] == "" {
+		t.Error("HTTP_PROXY is gone")
+	}
+	t.Setenv("REQUEST_METHOD", "GET")
+	if e := hostEnvironment(); e["HTTP_PROXY"] != "" {
+		t.Error("HTTP_PROXY is believed in a CGI's environment")
+	}
+}
+
+// Nix's curl knows http_proxy in small letters only.
+func TestProxiesInside(t *testing.T) {
+	for _, tt := range []struct {
+		env  environment
+		want []string
+	}{
+		{environment{}, nil},
+		{environment{"HTTP_PROXY": "a", "no_proxy": "b"}, []string{"no_proxy=b", "HTTP_PROXY=a", "http_proxy=a"}},
+		{environment{"HTTP_PROXY": "a", "http_proxy": "b"}, []string{"http_proxy=b", "HTTP_PROXY=a"}},
+		{environment{"HTTP_PROXY": "a", "http_proxy": "", "no_proxy": ""}, []string{"HTTP_PROXY=a", "http_proxy=a"}},
+		{environment{"https_proxy": "a", "ALL_PROXY": "b"}, []string{"https_proxy=a", "ALL_PROXY=b"}},
+	} {
+		if got := tt.env.inside(); !slices.Equal(got, tt.want) {
+			t.Errorf("inside of %q = %q; want %q", tt.env, got, tt.want)
 		}
 	}
 }

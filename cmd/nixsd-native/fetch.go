@@ -107,8 +107,13 @@ func (w *workspace) fetchLine() string {
 	add("--qemu-deb", w.sources.qemu.Deb, "")
 	add("--qemu-sha256", w.sources.qemu.SHA256, "")
 	add("--qemu-suite", w.sources.qemu.Suite, "")
-	for _, m := range w.sources.mirrors {
-		add("--debian-mirror", m, "")
+	for _, list := range []struct {
+		flag string
+		urls []string
+	}{{"--debian-mirror", w.sources.mirrors}, {"--channel-mirror", w.nixos.channelMirrors}, {"--nix-mirror", w.nixos.nixMirrors}} {
+		for _, m := range list.urls {
+			add(list.flag, m, "")
+		}
 	}
 	_, used := w.privileges.Dirs()
 	_, standard := w.env.dirs(isRoot)

@@ -18,7 +18,7 @@ type nixosFlags struct {
 	release, nixpkgs, nixpkgsSHA256 string
 	tarball, tarballSHA256          string // of Nix
 	lockFile                        string
-	channelMirror, nixMirror        string
+	channelMirrors, nixMirrors      []string
 	patches                         []string
 	resize2fs                       bool
 	withoutZFS                      bool
@@ -34,8 +34,8 @@ func (f *nixosFlags) inputs(fs *pflag.FlagSet) {
 	fs.StringVar(&f.tarball, "nix", "", "another Nix: its binary tarball, a `file or URL`")
 	fs.StringVar(&f.tarballSHA256, "nix-sha256", "", "the expected `hash` of --nix")
 	fs.StringVar(&f.lockFile, "lock-file", "", "`file` that pins the inputs (default "+nix.LockName+" beside CONFIG)")
-	fs.StringVar(&f.channelMirror, "channel-mirror", nix.ChannelsURL, "`URL` of a mirror of NixOS channels")
-	fs.StringVar(&f.nixMirror, "nix-mirror", nix.ReleasesURL, "`URL` of a mirror of Nix releases")
+	fs.StringArrayVar(&f.channelMirrors, "channel-mirror", nil, "`URL` of a mirror of NixOS channels, to resolve them at instead of "+nix.ChannelsURL+"; repeatable")
+	fs.StringArrayVar(&f.nixMirrors, "nix-mirror", nil, "`URL` of a mirror of "+nix.ReleasesURL+", asked before it; repeatable")
 }
 
 // changes registers the flags about what is made of it.
@@ -60,6 +60,8 @@ func (f *nixosFlags) asked(s *sourceFlags) map[string]string {
 			delete(all, name)
 		case (name == "nix" || name == "qemu-deb") && !strings.Contains(value, "://"):
 			all[name] = filepath.Base(value) // a file, wherever it lies
+		default:
+			all[name] = withoutLogin(value)
 		}
 	}
 	return all
@@ -106,8 +108,11 @@ func (f *nixosFlags) check(demo bool) error {
 		return usageErrorf("", "--nix must be a file or an http or https URL, not %q", f.tarball)
 	case strings.Contains(f.tarball, "://") && f.tarballSHA256 == "":
 		return usageErrorf("add --nix-sha256 HASH; upstream has it in a file .sha256 beside the tarball", "a Nix from a URL needs its hash")
-	case !isWebURL(f.channelMirror) || !isWebURL(f.nixMirror):
-		return usageErrorf("", "--channel-mirror and --nix-mirror must be http or https URLs")
+	}
+	for _, m := range slices.Concat(f.channelMirrors, f.nixMirrors) {
+		if !isWebURL(m) {
+			return usageErrorf("", "--channel-mirror and --nix-mirror must be http or https URLs, not %q", m)
+		}
 	}
 	if demo {
 		return f.refusedForDemo()
@@ -120,7 +125,7 @@ func (f *nixosFlags) refusedForDemo() error {
 	for name, given := range map[string]bool{
 		"--nixos-release": f.release != "", "--nixpkgs": f.nixpkgs != "", "--nix": f.tarball != "", "--lock-file": f.lockFile != "",
 		"--flake": f.ofFlake(), "--patch": len(f.patches) > 0, "--apply-resize2fs-patch": f.resize2fs,
-		"--channel-mirror": f.channelMirror != nix.ChannelsURL, "--nix-mirror": f.nixMirror != nix.ReleasesURL,
+		"--channel-mirror": len(f.channelMirrors) > 0, "--nix-mirror": len(f.nixMirrors) > 0,
 		"--disable-zfs": f.withoutZFS,
 	} {
 		if given {

@@ -27,12 +27,24 @@ func (w *workspace) openCache() error {
 	if err := proxies.Validate(); err != nil {
 		return usageErrorf("correct the variable http_proxy, https_proxy or all_proxy", "%v", err)
 	}
+	if w.certificates, err = w.env.readCertificates(); err != nil && !w.sources.offline {
+		return err
+	}
 	w.client = &fetch.Client{
-		Cache: cache, HTTP: fetch.NewHTTPClient(proxies), Offline: w.sources.offline,
+		Cache: cache, HTTP: fetch.NewHTTPClient(proxies, w.certificates.pool), Offline: w.sources.offline,
 		Progress: w.rep.Bytes,
-		Report:   func(e fetch.Event) { w.rep.Note("%s", e) },
+		Report:   w.downloadEvent,
 	}
 	return nil
+}
+
+// downloadEvent tells what happened. Who is fastest is for those who want to know all.
+func (w *workspace) downloadEvent(e fetch.Event) {
+	if e.Kind == fetch.EventFastest {
+		w.rep.LogLine("", e.String())
+		return
+	}
+	w.rep.Note("%s", e)
 }
 
 // mirrors lists Debian mirrors: the given ones, the host's, Debian's own.

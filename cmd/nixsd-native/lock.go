@@ -70,7 +70,7 @@ func (w *workspace) wantedEmulator() qemu.Want {
 	if q.URL == "" {
 		return qemu.Want{Deb: w.sources.qemu.Deb, SHA256: q.SHA256}
 	}
-	return qemu.Want{Deb: q.URL, SHA256: q.SHA256}
+	return qemu.Want{Deb: w.withLogin([]string{q.URL})[0], SHA256: q.SHA256}
 }
 
 // cachedEmulator is what a lock pins that was made with a file, when no flag names that
@@ -94,7 +94,7 @@ func (w *workspace) cachedFile(ctx context.Context, flag, name, sha256 string) (
 // machine that needs none, the default.
 func (w *workspace) lockedEmulator() nix.LockedDeb {
 	if e := w.inputs.emulator; e != nil {
-		return nix.LockedDeb{Name: e.Name, Version: e.Version, SHA256: e.SHA256, URL: e.URL}
+		return nix.LockedDeb{Name: e.Name, Version: e.Version, SHA256: e.SHA256, URL: withoutLogin(e.URL)}
 	}
 	pin := qemu.Default()
 	return nix.LockedDeb{Name: pin.Name(), Version: pin.Version, SHA256: pin.SHA256}

@@ -81,7 +81,7 @@ func (b *build) manifest(t *target, name string, sum image.Sum) manifest {
 func (b *build) cacheRecord() cacheRecord {
 	r := cacheRecord{Substituters: []string{}, HitRate: 1}
 	for _, c := range b.caches {
-		r.Substituters = append(r.Substituters, c.Name)
+		r.Substituters = append(r.Substituters, withoutLogin(c.Name))
 	}
 	if r.Fetched, r.Built = int(b.done.Copied), int(b.done.Done); r.Fetched+r.Built > 0 {
 		r.HitRate = float64(r.Fetched) / float64(r.Fetched+r.Built)

@@ -65,18 +65,19 @@ type rootMonitor struct {
 // monitorMain starts the worker, does what it asks for, and cleans up after it,
 // however it ended.
 func monitorMain(args []string) int {
+	env := hostEnvironment()
+	errs := newApp(env, args).errs
 	j, err := parse(args, io.Discard)
 	if err != nil {
-		return report(os.Stderr, err)
+		return report(errs, err)
 	}
-	env := hostEnvironment()
 	m, err := newMonitor(j.(splitJob).needs(), env)
 	if err != nil {
-		return report(os.Stderr, err)
+		return report(errs, err)
 	}
 	ours, theirs, err := wire.Pair()
 	if err != nil {
-		return report(os.Stderr, err)
+		return report(errs, err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -85,20 +86,20 @@ func monitorMain(args []string) int {
 	})
 	theirs.Close()
 	if err != nil {
-		return report(os.Stderr, err)
+		return report(errs, err)
 	}
 	go func() { w.Wait(); cancel() }()
 	stop := passSignals(w)
 	defer stop()
 	if err := m.serve(ctx, ours); err != nil {
-		report(os.Stderr, err)
+		report(errs, err)
 	}
 	status, killed := w.Wait()
 	if err := m.cleanUp(); err != nil {
-		return report(os.Stderr, err)
+		return report(errs, err)
 	}
 	if killed != 0 {
-		return report(os.Stderr, fmt.Errorf("the worker was ended by signal %d (%v)", killed, killed))
+		return report(errs, fmt.Errorf("the worker was ended by signal %d (%v)", killed, killed))
 	}
 	return status
 }

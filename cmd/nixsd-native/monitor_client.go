@@ -28,28 +28,28 @@ type monitorClient struct {
 // workerMain is the part of a command that runs without privileges while the
 // monitor has them.
 func workerMain(args []string) int {
+	a := newApp(hostEnvironment(), args)
 	if err := monitor.ProveDropped(); err != nil {
-		return report(os.Stderr, err)
+		return report(a.errs, err)
 	}
 	syscall.CloseOnExec(monitorFD)
 	conn, err := wire.NewConn(os.NewFile(monitorFD, "monitor"))
 	if err != nil {
-		return report(os.Stderr, err)
+		return report(a.errs, err)
 	}
 	j, err := parse(args, io.Discard)
 	if err != nil {
-		return report(os.Stderr, err)
+		return report(a.errs, err)
 	}
 	ctx, stop := signalContext()
 	defer stop()
 	syscall.Umask(0o002) // what one caller puts into the cache is the next one's, too
 	client := &monitorClient{conn: conn}
 	if client.hello, _, err = client.ask(monitorRequest{Hello: true}); err != nil {
-		return report(os.Stderr, err)
+		return report(a.errs, err)
 	}
-	a := newApp(hostEnvironment())
 	a.privileges = client
-	return report(os.Stderr, j.run(ctx, a))
+	return report(a.errs, j.run(ctx, a))
 }
 
 // ask sends a request and waits for its answer.

@@ -54,7 +54,7 @@ func (w *workspace) resolveNix(ctx context.Context) (map[string]nix.LockedTarbal
 	if f.tarball == "" {
 		return nix.LockedPins(), nil
 	}
-	locked := nix.LockedTarball{URL: f.tarball, SHA256: f.tarballSHA256}
+	locked := nix.LockedTarball{URL: withoutLogin(f.tarball), SHA256: f.tarballSHA256}
 	if !strings.Contains(f.tarball, "://") {
 		sum, err := w.importNix(ctx, locked.SHA256)
 		if err != nil {
@@ -90,17 +90,33 @@ func (w *workspace) nixFile(ctx context.Context, l nix.LockedTarball) (string, e
 
 // lockedFile returns the path of a file with a known hash.
 func (w *workspace) lockedFile(ctx context.Context, l nix.LockedTarball) (string, error) {
-	return w.client.File(ctx, fetch.Request{Name: path.Base(l.URL), SHA256: l.SHA256, URLs: w.nixos.mirrored(l.URL)})
+	return w.client.File(ctx, fetch.Request{Name: path.Base(l.URL), SHA256: l.SHA256, URLs: w.withLogin(w.nixos.mirrored(l.URL))})
 }
 
-// mirrored lists where a file of upstream's is had: at the given mirror, then at home.
+// mirrored lists where a file of upstream's is had: at the given mirrors, then at home.
 func (f *nixosFlags) mirrored(url string) []string {
-	for home, mirror := range map[string]string{nix.ReleasesURL: f.nixMirror, nix.ChannelsURL: f.channelMirror} {
-		if rest, ok := strings.CutPrefix(url, home+"/"); ok && mirror != home {
-			return []string{strings.TrimSuffix(mirror, "/") + "/" + rest, url}
+	var all []string
+	for home, mirrors := range map[string][]string{nix.ReleasesURL: f.nixMirrors, nix.ChannelsURL: f.channelMirrors} {
+		if rest, ok := strings.CutPrefix(url, home+"/"); ok {
+			for _, m := range mirrors {
+				all = append(all, strings.TrimSuffix(m, "/")+"/"+rest)
+			}
 		}
 	}
-	return []string{url}
+	return append(all, url)
+}
+
+// channelURLs lists where a channel is resolved: at the given mirrors alone, in their
+// order, as another may be at another version.
+func (f *nixosFlags) channelURLs(channel string) []string {
+	if len(f.channelMirrors) == 0 {
+		return []string{nix.ChannelTarball(nix.ChannelsURL, channel)}
+	}
+	var all []string
+	for _, m := range f.channelMirrors {
+		all = append(all, nix.ChannelTarball(m, channel))
+	}
+	return all
 }
 
 // fetchNixpkgs makes nixpkgs available: a tarball, or a folder of the user's. A flake
@@ -140,24 +156,26 @@ func (w *workspace) lockedNixpkgs() nix.LockedNixpkgs {
 func (w *workspace) resolveNixpkgs(ctx context.Context) (nix.LockedNixpkgs, error) {
 	f := w.nixos
 	n := nix.LockedNixpkgs{Date: nix.Today(time.Now())}
+	var urls []string
 	switch {
 	case nix.IsRevision(f.nixpkgs):
-		n.URL, n.Revision = nix.ArchiveURL(f.nixpkgs), f.nixpkgs
+		urls, n.Revision = []string{nix.ArchiveURL(f.nixpkgs)}, f.nixpkgs
 	case f.nixpkgs != "":
-		n.URL = f.nixpkgs
+		urls = []string{f.nixpkgs}
 	default:
 		channel, err := nix.Channel(cmp.Or(f.release, nix.DefaultRelease))
 		if err != nil {
 			return n, err
 		}
 		n.Channel = channel
-		n.URL = nix.ChannelTarball(f.channelMirror, channel)
+		urls = f.channelURLs(channel)
 	}
+	n.URL = withoutLogin(urls[0])
 	if f.nixpkgsSHA256 != "" {
 		n.SHA256 = f.nixpkgsSHA256
 		return n, nil
 	}
-	e, err := w.client.Learn(ctx, fetch.Request{Name: path.Base(n.URL), URLs: []string{n.URL}})
+	e, err := w.client.Learn(ctx, fetch.Request{Name: path.Base(n.URL), URLs: urls})
 	if err != nil {
 		return n, err
 	}

@@ -31,6 +31,9 @@ type workspace struct {
 	rep       *reporter
 	client    *fetch.Client
 
+	certificates certificates // of openCache
+	netrc        string       // logins of binary caches, or ""
+
 	lock     *nix.Lock        // of fetchInputs, if there was one
 	resolved resolved         // likewise, if there was none
 	patches  [][]byte         // of nixpkgs

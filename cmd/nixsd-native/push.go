@@ -39,6 +39,9 @@ func (f *pushFlags) check(j *buildJob) error {
 	if _, isFolder := folderOf(f.pushTo); isFolder {
 		return nil
 	}
+	if _, err := netrcLine(f.pushTo); err != nil && isWebURL(f.pushTo) {
+		return usageErrorf("", "--push-to %s: %v", withoutLogin(f.pushTo), err)
+	}
 	u, err := url.Parse(f.pushTo)
 	switch {
 	case err != nil || u.Host == "" || !slices.Contains(pushSchemes, u.Scheme):
@@ -65,13 +68,24 @@ func (f *pushFlags) store() string {
 		store = "file://" + insidePush
 	}
 	u, err := url.Parse(store)
-	if err != nil || strings.HasPrefix(u.Scheme, "ssh") || u.Query().Has("compression") {
+	if err != nil || strings.HasPrefix(u.Scheme, "ssh") {
 		return store
 	}
 	q := u.Query()
-	q.Set("compression", "zstd")
+	if !q.Has("compression") {
+		q.Set("compression", "zstd")
+	}
 	u.RawQuery = q.Encode()
-	return u.String()
+	return withoutLogin(u.String())
+}
+
+// netrc returns the store's login as curl reads it.
+func (f *pushFlags) netrc() string {
+	if !isWebURL(f.pushTo) {
+		return "" // ssh knows users, too
+	}
+	line, _ := netrcLine(f.pushTo) // checked
+	return line
 }
 
 // secretKey is a key as nix key generate-secret prints it: a name, and an ed25519 key of

@@ -17,11 +17,12 @@ func (w *workspace) nixEnvironment(conf nix.Conf) ([]string, error) {
 	if w.emulation.emulates() || w.mode == emulationNone && nativeSystem() != nix.System {
 		conf.ExtraPlatforms = []string{nix.System}
 	}
+	w.hideLogins(&conf)
 	text, err := conf.Text()
 	if err != nil {
 		return nil, usageErrorf("", "%v", err)
 	}
-	extra := append(w.env.list(proxyVariables), "NIX_CONFIG="+text)
+	extra := append(w.env.inside(), "NIX_CONFIG="+text)
 	return nix.Env(w.nix, w.caBundle, extra), nil
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -33,8 +32,11 @@ func (w *workspace) sandboxFiles() ([]sandbox.File, error) {
 		}
 		files = append(files, textFile("/etc/resolv.conf", string(resolv)))
 	}
-	if bundle := w.hostCertificates(); bundle != nil {
-		files = append(files, textFile(insideCertificates, string(bundle)))
+	if w.netrc != "" {
+		files = append(files, sandbox.File{Path: insideNetrc, Mode: 0o600, Data: []byte(w.netrc)})
+	}
+	if w.certificates.pem != nil {
+		files = append(files, textFile(insideCertificates, string(w.certificates.pem)))
 		w.caBundle = insideCertificates
 	}
 	return files, nil
@@ -42,34 +44,6 @@ func (w *workspace) sandboxFiles() ([]sandbox.File, error) {
 
 func textFile(path, text string) sandbox.File {
 	return sandbox.File{Path: path, Mode: 0o644, Data: []byte(text)}
-}
-
-const insideCertificates = "/etc/ssl/certs/ca-certificates.crt"
-
-// certificateFiles are where distributions keep their CA certificates, as Go's
-// crypto/x509 knows them.
-var certificateFiles = []string{
-	"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem",
-	"/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", "/etc/ssl/cert.pem",
-}
-
-// maxCertificates bounds a bundle of CA certificates in bytes; Mozilla's has 220 kB.
-const maxCertificates = 4 << 20
-
-// hostCertificates returns the host's CA certificates, among them those of a proxy
-// that looks into TLS, or nil if it has none; then Nix's own are used.
-func (w *workspace) hostCertificates() []byte {
-	candidates := certificateFiles
-	if named := w.env.first(certificateVariables...); named != "" {
-		candidates = append([]string{named}, candidates...)
-	}
-	for _, name := range candidates {
-		data, err := readBounded(name, maxCertificates)
-		if err == nil && bytes.Contains(data, []byte("-----BEGIN CERTIFICATE-----")) {
-			return data
-		}
-	}
-	return nil
 }
 
 // readBounded reads a file of at most limit bytes.

@@ -67,7 +67,12 @@ func (n nixos) alone(t *testing.T) []string {
 
 // otherAuthorities is a file of certificates, none of them the server's.
 func (n nixos) otherAuthorities(t *testing.T) string {
-	return n.write(t, "certificates/ca.pem", "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n")
+	t.Helper()
+	ca, err := upstream.NewAuthority()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n.write(t, "certificates/ca.pem", string(ca))
 }
 
 // nobody is where nobody listens.

@@ -15,31 +15,73 @@ import (
 
 const copyBuffer = 64 << 10
 
-// attempt asks the source once, for the part that is missing if that makes
-// sense, and takes in what comes. A nil result means that the body ended as
-// the source had announced it.
-func (t *transfer) attempt(ctx context.Context, rawURL string) *failure {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	dog := newWatchdog(t.stall, func() { cancel(stallError(t.stall)) })
-	defer dog.rest()
+// exchange is one request, and what has come of its answer.
+type exchange struct {
+	url    string
+	from   int64 // bytes that were here when it was asked
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	dog    *watchdog
 
-	req, f := t.request(ctx, rawURL)
+	resp    *http.Response // nil if none came
+	whole   bool           // it is the whole body, not the missing part
+	total   int64          // bytes of the whole body as announced, -1 if not
+	refused *failure       // why there is no answer, or why it is of no use
+
+	early []byte   // of the body, read in a race
+	broke *failure // how reading those ended, if not well
+}
+
+// open makes an exchange. Whoever calls it ends it.
+func (t *transfer) open(ctx context.Context, rawURL string) *exchange {
+	x := &exchange{url: rawURL, from: t.sink.n}
+	x.ctx, x.cancel = context.WithCancelCause(ctx)
+	x.dog = newWatchdog(t.stall, func() { x.cancel(stallError(t.stall)) })
+	return x
+}
+
+// end gives the connection up. A second call does nothing.
+func (x *exchange) end() {
+	x.dog.rest()
+	x.cancel(nil)
+	if x.resp != nil {
+		x.resp.Body.Close()
+	}
+}
+
+// attempt asks the source once, unless x is an answer that begins where the bytes that
+// are here end, and takes in what comes. A nil result means that the body ended as the
+// source had announced it.
+func (t *transfer) attempt(ctx context.Context, rawURL string, x *exchange) *failure {
+	if x == nil || x.from != t.sink.n {
+		x = t.open(ctx, rawURL)
+		t.ask(x)
+	}
+	defer x.end()
+	t.answered = t.answered || x.resp != nil
+	if f := t.accept(x); f != nil {
+		return f
+	}
+	return t.take(x)
+}
+
+// ask sends the request, for the part that is missing if that makes sense, and judges
+// the head of the answer. It changes nothing but x.
+func (t *transfer) ask(x *exchange) {
+	req, f := t.request(x.ctx, x.url)
 	if f != nil {
-		return f
+		x.refused = f
+		return
 	}
-	dog.arm()
+	x.dog.arm()
 	resp, err := t.http.Do(req)
-	dog.rest()
+	x.dog.rest()
 	if err != nil {
-		return failed(ctx, err)
+		x.refused = failed(x.ctx, err)
+		return
 	}
-	defer resp.Body.Close()
-	t.answered = true
-	if f := t.accept(resp, req.Header.Get("Range") != ""); f != nil {
-		return f
-	}
-	return t.take(ctx, resp.Body, dog)
+	x.resp = resp
+	x.refused = t.judge(x, req.Header.Get("Range") != "")
 }
 
 // request makes the request for the whole body or, if the bytes so far are
@@ -63,41 +105,27 @@ func (t *transfer) request(ctx context.Context, rawURL string) (*http.Request, *
 	return req, nil
 }
 
-// accept looks at the head of an answer and gets the sink ready for the body.
-func (t *transfer) accept(resp *http.Response, ranged bool) *failure {
-	switch code := resp.StatusCode; {
+// judge looks at the head of an answer.
+func (t *transfer) judge(x *exchange, ranged bool) *failure {
+	switch code := x.resp.StatusCode; {
 	case code == http.StatusOK:
-		return t.acceptWhole(resp)
+		x.whole, x.total = true, x.resp.ContentLength
+		return t.fits(x.total)
 	case code == http.StatusPartialContent && ranged:
-		return t.acceptPart(resp)
+		return t.judgePart(x)
 	case code == http.StatusRequestedRangeNotSatisfiable && ranged:
 		return &failure{verdict: restart, err: &statusError{code: code}}
 	case code >= 500, code == http.StatusTooManyRequests,
 		code == http.StatusRequestTimeout, code == http.StatusTooEarly:
-		after := retryAfter(resp.Header.Get("Retry-After"), time.Now(), maxPause)
+		after := retryAfter(x.resp.Header.Get("Retry-After"), time.Now(), maxPause)
 		return &failure{verdict: retry, err: &statusError{code: code}, after: after}
 	default:
 		return &failure{verdict: giveUp, err: &statusError{code: code, proxy: code == http.StatusProxyAuthRequired}}
 	}
 }
 
-func (t *transfer) acceptWhole(resp *http.Response) *failure {
-	if f := t.fits(resp.ContentLength); f != nil {
-		return f
-	}
-	if t.want == "" {
-		t.etag = strongETag(resp.Header)
-	}
-	t.resumed = false
-	if err := t.sink.reset(); err != nil {
-		return &failure{verdict: stop, err: err}
-	}
-	t.begin(resp, resp.ContentLength)
-	return nil
-}
-
-func (t *transfer) acceptPart(resp *http.Response) *failure {
-	part, err := parseContentRange(resp.Header.Get("Content-Range"))
+func (t *transfer) judgePart(x *exchange) *failure {
+	part, err := parseContentRange(x.resp.Header.Get("Content-Range"))
 	if err == nil && part.first != t.sink.n {
 		err = fmt.Errorf("the source sent from byte %d on instead of %d", part.first, t.sink.n)
 	}
@@ -107,12 +135,8 @@ func (t *transfer) acceptPart(resp *http.Response) *failure {
 	if err != nil {
 		return &failure{verdict: restart, err: err}
 	}
-	if f := t.fits(part.total); f != nil {
-		return f
-	}
-	t.resumed = true
-	t.begin(resp, part.total)
-	return nil
+	x.total = part.total
+	return t.fits(x.total)
 }
 
 // fits judges the announced length of the whole body, -1 for none.
@@ -127,21 +151,42 @@ func (t *transfer) fits(total int64) *failure {
 	return nil
 }
 
-func (t *transfer) begin(resp *http.Response, total int64) {
-	t.expecting = total
-	t.finalURL = resp.Request.URL.String()
-	if !t.sink.exact {
-		t.meter.total = max(total, 0)
+// accept gets the sink ready for the body.
+func (t *transfer) accept(x *exchange) *failure {
+	if x.refused != nil {
+		return x.refused
 	}
+	t.resumed = !x.whole
+	if x.whole {
+		if t.want == "" {
+			t.etag = strongETag(x.resp.Header)
+		}
+		if err := t.sink.reset(); err != nil {
+			return &failure{verdict: stop, err: err}
+		}
+	}
+	t.expecting = x.total
+	t.finalURL = x.resp.Request.URL.String()
+	if !t.sink.exact {
+		t.meter.total = max(x.total, 0)
+	}
+	return nil
 }
 
 // take moves the body into the sink.
-func (t *transfer) take(ctx context.Context, body io.Reader, dog *watchdog) *failure {
+func (t *transfer) take(x *exchange) *failure {
+	if err := t.sink.write(x.early); err != nil {
+		return t.refused(err)
+	}
+	x.early = nil
+	if x.broke != nil {
+		return x.broke
+	}
 	buf := make([]byte, copyBuffer)
 	for {
-		dog.arm()
-		n, err := body.Read(buf)
-		dog.rest()
+		x.dog.arm()
+		n, err := x.resp.Body.Read(buf)
+		x.dog.rest()
 		if n > 0 {
 			if err := t.sink.write(buf[:n]); err != nil {
 				return t.refused(err)
@@ -152,7 +197,7 @@ func (t *transfer) take(ctx context.Context, body io.Reader, dog *watchdog) *fai
 			return nil
 		}
 		if err != nil {
-			return failed(ctx, err)
+			return failed(x.ctx, err)
 		}
 	}
 }

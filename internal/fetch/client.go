@@ -36,7 +36,7 @@ type Request struct {
 	SHA256  string   // 64 hex digits; required by File, empty for Learn
 	Size    int64    // bytes, 0 if unknown
 	MaxSize int64    // bound in bytes when Size is 0; 0 means DefaultMaxSize
-	URLs    []string // http and https, tried in order
+	URLs    []string // http and https, tried in order, or in that of a race
 }
 
 // Client downloads. Its zero value with a Cache works.
@@ -48,6 +48,13 @@ type Request struct {
 // answer but 200 and 206, a host name or certificate that does not exist or
 // fit, too many redirects, a body of another length and a wrong hash end the
 // source's turn at once.
+//
+// For a file of at least 16 MiB with a known hash, the first three sources on different
+// hosts race: all are asked at the same time, until one has brought 1 MiB or a second
+// has passed since the first byte. The fastest goes on over the connection it has, so
+// its bytes come once; the others are cancelled and stay what is tried after it, in the
+// order in which they came in. Where only an answer can tell the size, the first source
+// is asked alone for up to a second.
 type Client struct {
 	Cache   *Cache       // needed by all but Document
 	HTTP    *http.Client // from NewHTTPClient; nil means one without proxies. Its redirect policy is replaced.
@@ -193,7 +200,7 @@ func (c *Client) report(e Event) {
 func (c *Client) transfer(r Request, s *sink) *transfer {
 	base := c.HTTP
 	if base == nil {
-		base = NewHTTPClient(Proxies{})
+		base = NewHTTPClient(Proxies{}, nil)
 	}
 	hc := *base
 	hc.CheckRedirect = redirects(r.SHA256 == "")

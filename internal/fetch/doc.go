@@ -1,7 +1,8 @@
 // Package fetch downloads files whose hash is known into a cache addressed by
 // sha256. It is the only package that knows net/http.
 //
-// A file is looked for in the [Cache], then at each source in turn. Bytes go
+// A file is looked for in the [Cache], then at each source in turn, a large one at
+// the fastest of them first, which a short race finds. Bytes go
 // to a partial file, are hashed on the way, and reach the cache by fsync and
 // rename only after the hash fitted:
 //

@@ -16,6 +16,7 @@ const (
 	EventWrongHash                         // URL, Err: other bytes than wanted, on to the next source
 	EventBadEntry                          // Path, Err: a file in the cache is not what its name says
 	EventWaiting                           // the same file is being downloaded elsewhere
+	EventFastest                           // URL: who won a race of sources
 )
 
 // Event is something on the way that need not be an error in the end.
@@ -43,6 +44,8 @@ func (e Event) String() string {
 		return fmt.Sprintf("cache entry %s ignored: %v", e.Path, e.Err)
 	case EventWaiting:
 		return fmt.Sprintf("%s: waiting for another download of it to end", e.Name)
+	case EventFastest:
+		return fmt.Sprintf("%s: %s is the fastest source", e.Name, hostOf(e.URL))
 	}
 	return fmt.Sprintf("%s: event %d", e.Name, int(e.Kind))
 }

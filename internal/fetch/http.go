@@ -2,6 +2,8 @@ package fetch
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -104,11 +106,12 @@ func (p Proxies) chooser() func(*url.URL) (*url.URL, error) {
 	}
 }
 
-// NewHTTPClient returns a client that goes through the given proxies and reads
-// nothing about them from the environment. It follows 10 redirects, asks for no
+// NewHTTPClient returns a client that goes through the given proxies, trusts the given
+// authorities (nil means the system's), and reads nothing about proxies from the
+// environment. It follows 10 redirects, asks for no
 // compression, and has time limits on everything but the body, which is the
 // job of [Client.StallTimeout].
-func NewHTTPClient(p Proxies) *http.Client {
+func NewHTTPClient(p Proxies, roots *x509.CertPool) *http.Client {
 	choose := p.chooser()
 	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: keepAlive}
 	return &http.Client{
@@ -118,6 +121,7 @@ func NewHTTPClient(p Proxies) *http.Client {
 			OnProxyConnectResponse: proxyAnswer,
 			DialContext:            dialer.DialContext,
 			ForceAttemptHTTP2:      true,
+			TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
 			TLSHandshakeTimeout:    tlsTimeout,
 			ResponseHeaderTimeout:  headerTimeout,
 			IdleConnTimeout:        idleTimeout,

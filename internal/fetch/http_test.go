@@ -58,7 +58,7 @@ func newProxy(t *testing.T, data []byte) (*source, *[]string) {
 func TestProxy(t *testing.T) {
 	proxy, hosts := newProxy(t, good)
 	c, rec := newClient(t)
-	c.HTTP = NewHTTPClient(Proxies{HTTP: withUser(proxy.URL)})
+	c.HTTP = NewHTTPClient(Proxies{HTTP: withUser(proxy.URL)}, nil)
 	defer c.HTTP.CloseIdleConnections()
 	path, err := c.File(t.Context(), Request{SHA256: sumOf(good), URLs: []string{"http://mirror.test/f"}})
 	wantFile(t, path, err, good)
@@ -93,7 +93,7 @@ func TestProxyRefuses(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			*hosts = nil
 			c, rec := newClient(t)
-			c.HTTP = NewHTTPClient(tt.proxies)
+			c.HTTP = NewHTTPClient(tt.proxies, nil)
 			_, err := c.File(t.Context(), Request{Name: "f.deb", SHA256: sumOf(good), URLs: []string{withUser(tt.url)}})
 			checkError(t, err, tt.want, false)
 			if hint := err.(*NetworkError).Hints()[0]; !strings.Contains(hint, tt.hint) {
@@ -139,7 +139,7 @@ func TestProxies(t *testing.T) {
 // A bad address must not make a host that is to be reached directly fail.
 func TestBadProxyUnused(t *testing.T) {
 	c, _ := newClient(t)
-	c.HTTP = NewHTTPClient(Proxies{HTTP: "ftp://nowhere"})
+	c.HTTP = NewHTTPClient(Proxies{HTTP: "ftp://nowhere"}, nil)
 	defer c.HTTP.CloseIdleConnections()
 	s := newSource(t, serve(good))
 	path, err := c.File(t.Context(), Request{SHA256: sumOf(good), URLs: []string{s.URL}})

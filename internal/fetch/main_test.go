@@ -80,7 +80,7 @@ func newClient(t *testing.T) (*Client, *recorder) {
 		t.Fatal(err)
 	}
 	rec := &recorder{}
-	hc := NewHTTPClient(Proxies{})
+	hc := NewHTTPClient(Proxies{}, nil)
 	t.Cleanup(hc.CloseIdleConnections)
 	return &Client{
 		Cache: cache, HTTP: hc, Backoff: time.Millisecond, StallTimeout: 5 * time.Second, Report: rec.report,

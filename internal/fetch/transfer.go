@@ -57,14 +57,16 @@ func failf(v verdict, format string, args ...any) *failure {
 	return &failure{verdict: v, err: fmt.Errorf(format, args...)}
 }
 
-// run tries the sources in order. It fails with a *HashError if one of them
-// delivered another file, else with a *NetworkError; with a *StorageError or
-// ctx.Err() at once.
+// run tries the sources, in order or in that of a race. It fails with a *HashError if
+// one of them delivered another file, else with a *NetworkError; with a *StorageError
+// or ctx.Err() at once.
 func (t *transfer) run(ctx context.Context) error {
 	var tried []Attempt
 	hash := false
-	for _, u := range t.urls {
-		f := t.source(ctx, u)
+	turns := t.turns(ctx)
+	defer endAll(turns)
+	for _, turn := range turns {
+		f := t.source(ctx, turn)
 		if f == nil {
 			t.meter.finish(t.sink.n)
 			return nil
@@ -76,7 +78,7 @@ func (t *transfer) run(ctx context.Context) error {
 		if f.verdict == wrong {
 			kind, hash = EventWrongHash, true
 		}
-		a := Attempt{URL: redactURL(u), Got: f.got, Err: redacted{f.err}, answered: t.answered}
+		a := Attempt{URL: redactURL(turn.url), Got: f.got, Err: redacted{f.err}, answered: t.answered}
 		t.report(Event{Kind: kind, Name: t.name, URL: a.URL, Err: a.Err})
 		tried = append(tried, a)
 	}
@@ -87,12 +89,14 @@ func (t *transfer) run(ctx context.Context) error {
 }
 
 // source tries one source until it delivers, is found to be of no use, or has
-// had its number of attempts.
-func (t *transfer) source(ctx context.Context, url string) *failure {
+// had its number of attempts. What came of a race is the first one.
+func (t *transfer) source(ctx context.Context, turn turn) *failure {
+	url, begun := turn.url, turn.begun
 	t.noRange, t.etag, t.answered = false, "", false
 	best, left := t.sink.n, t.attempts
 	for pauses := 0; ; {
-		f := t.attempt(ctx, url)
+		f := t.attempt(ctx, url, begun)
+		begun = nil
 		if f == nil {
 			f = t.check()
 		}

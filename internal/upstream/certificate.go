@@ -13,21 +13,46 @@ import (
 	"time"
 )
 
-// certificates makes a CA, returned in PEM, and a certificate of it for this machine.
-// Both end after a day.
-func certificates() (authority []byte, leaf tls.Certificate, err error) {
+// An authority is a CA and its key. It ends after a day.
+type authority struct {
+	cert *x509.Certificate
+	der  []byte
+	key  *ecdsa.PrivateKey
+}
+
+func newAuthority() (a authority, err error) {
 	now := time.Now()
-	ca := &x509.Certificate{
+	a.cert = &x509.Certificate{
 		SerialNumber: big.NewInt(1),
 		Subject:      pkix.Name{CommonName: "nixsd-native tests"},
 		NotBefore:    now.Add(-time.Hour), NotAfter: now.Add(24 * time.Hour),
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	}
-	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, leaf, err
+	if a.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
+		return a, err
 	}
-	caDER, err := x509.CreateCertificate(rand.Reader, ca, ca, &caKey.PublicKey, caKey)
+	a.der, err = x509.CreateCertificate(rand.Reader, a.cert, a.cert, &a.key.PublicKey, a.key)
+	return a, err
+}
+
+func (a authority) pem() []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.der})
+}
+
+// NewAuthority returns, in PEM, the certificate of a CA that has signed nothing.
+func NewAuthority() ([]byte, error) {
+	a, err := newAuthority()
+	return a.pem(), err
+}
+
+// TestDomain has no hosts but those that a Proxy maps to a server (RFC 6761, section
+// 6.2). A server's certificate is good for all of them.
+const TestDomain = "nixsd.test"
+
+// certificates makes a CA, returned in PEM, and a certificate of it for this machine and
+// for TestDomain.
+func certificates() (authority []byte, leaf tls.Certificate, err error) {
+	ca, err := newAuthority()
 	if err != nil {
 		return nil, leaf, err
 	}
@@ -38,12 +63,12 @@ func certificates() (authority []byte, leaf tls.Certificate, err error) {
 	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
 		SerialNumber: big.NewInt(2),
 		Subject:      pkix.Name{CommonName: "localhost"},
-		NotBefore:    ca.NotBefore, NotAfter: ca.NotAfter,
+		NotBefore:    ca.cert.NotBefore, NotAfter: ca.cert.NotAfter,
 		KeyUsage:    x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		DNSNames:    []string{"localhost"},
+		DNSNames:    []string{"localhost", "*." + TestDomain},
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
-	}, ca, &key.PublicKey, caKey)
+	}, ca.cert, &key.PublicKey, ca.key)
 	leaf = tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: caDER}), leaf, err
+	return ca.pem(), leaf, err
 }

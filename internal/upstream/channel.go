@@ -91,7 +91,7 @@ func (s *Server) serveChannel(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p := s.current()
-	to := fmt.Sprintf("%s/nixos/%s/%s/%s", s.ReleasesURL(), s.content.Release, p.version, file)
+	to := fmt.Sprintf("https://%s/releases/nixos/%s/%s/%s", r.Host, s.content.Release, p.version, file)
 	if file == "nixexprs.tar.xz" {
 		w.Header().Set("Link", fmt.Sprintf(`<%s?rev=%s&lastModified=%d>; rel="immutable"`, to, p.revision, p.time().Unix()))
 	}
