@@ -34,7 +34,7 @@ func newBuild(j *buildJob, a *app) *build {
 	b := &build{job: j}
 	b.workspace = newWorkspace(a, &j.commonFlags, &j.sourceFlags, &j.emulationFlags)
 	b.nixos = &j.nixosFlags
-	b.demo = j.demo
+	b.demo, b.configs = j.demo, j.configs
 	b.printed = b.printImages
 	return b
 }
@@ -139,7 +139,7 @@ func (b *build) fetchInputs(ctx context.Context) error {
 	}
 	emulator := make(chan error, 1)
 	go func() {
-		if !b.emulation.emulates() {
+		if !b.emulation.emulatesOn(b.system) {
 			emulator <- nil
 			return
 		}

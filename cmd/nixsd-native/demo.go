@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -44,9 +43,9 @@ type demoPlanSet struct {
 	Groups   map[string][]string `json:"groups"`
 }
 
-// demoHost is this machine in the demo's words.
-func demoHost() demo.Host {
-	i := slices.IndexFunc(demo.Hosts, func(h demo.Host) bool { return h.Arch == runtime.GOARCH })
+// demoHost is the machine that is to build, in the demo's words.
+func (w *workspace) demoHost() demo.Host {
+	i := slices.IndexFunc(demo.Hosts, func(h demo.Host) bool { return h.System == w.system })
 	return demo.Hosts[max(i, 0)]
 }
 
@@ -58,13 +57,16 @@ func (w *workspace) fetchDemo(ctx context.Context) error {
 			return err
 		}
 	}
-	w.inputs.nix, w.inputs.nixpkgs = plan.Nix, plan.Nixpkgs
+	w.plan, w.inputs.nix, w.inputs.nixpkgs = plan, plan.Nix, plan.Nixpkgs
 	return nil
 }
 
 func (w *workspace) demoPlanFile() string {
-	return filepath.Join(w.client.Cache.Dir(), "demo", fmt.Sprintf("%s-%s.json", demo.Suite, demoHost().Arch))
+	return filepath.Join(w.client.Cache.Dir(), "demo", fmt.Sprintf("%s-%s.json", demo.Suite, w.demoHost().Arch))
 }
+
+// errOtherPlan says that another version of this program made a plan.
+var errOtherPlan = errors.New("a plan of another version")
 
 // maxDemoPlan bounds the recorded plan in bytes.
 const maxDemoPlan = 4 << 20
@@ -80,7 +82,7 @@ func (w *workspace) readDemoPlan() (*demoPlan, error) {
 		return nil, err
 	}
 	if plan.Version != demoPlanVersion || plan.Suite != demo.Suite {
-		return nil, errors.New("a plan of another version")
+		return nil, errOtherPlan
 	}
 	return &plan, nil
 }
@@ -94,7 +96,7 @@ func (w *workspace) sameInputs(ctx context.Context, plan *demoPlan) bool {
 		}
 		in.path = path
 	}
-	_, err := w.client.Files(ctx, w.demoRequests(plan), parallelDownloads)
+	_, err := w.client.Files(ctx, w.demoRequests(plan), parallelPackages)
 	return err == nil
 }
 
@@ -103,7 +105,7 @@ func (w *workspace) sameInputs(ctx context.Context, plan *demoPlan) bool {
 func (w *workspace) makeDemo(ctx context.Context, plan *demoPlan) (*demoPlan, error) {
 	if plan != nil {
 		// Packages that a mirror has superseded since make a new plan necessary.
-		if _, err := w.client.Files(ctx, w.demoRequests(plan), parallelDownloads); is[*fetch.NetworkError](err) {
+		if _, err := w.client.Files(ctx, w.demoRequests(plan), parallelPackages); is[*fetch.NetworkError](err) {
 			w.rep.Note("Debian has newer packages than the demo was made of; resolving them anew")
 			plan = nil
 		} else if err != nil {
@@ -115,13 +117,14 @@ func (w *workspace) makeDemo(ctx context.Context, plan *demoPlan) (*demoPlan, er
 		if plan, err = w.resolveDemo(ctx); err != nil {
 			return nil, err
 		}
-		if _, err := w.client.Files(ctx, w.demoRequests(plan), parallelDownloads); err != nil {
+		if _, err := w.client.Files(ctx, w.demoRequests(plan), parallelPackages); err != nil {
 			return nil, err
 		}
 	}
 	if err := w.makeTarballs(ctx, plan); err != nil {
 		return nil, err
 	}
+	w.madeHere = true
 	data, err := json.Marshal(plan)
 	if err != nil {
 		return nil, err
@@ -149,7 +152,7 @@ func (w *workspace) resolveDemo(ctx context.Context) (*demoPlan, error) {
 	var mu sync.Mutex
 	var work sync.WaitGroup
 	var errs []error
-	for arch, groups := range demoGroups() {
+	for arch, groups := range demoGroups(w.demoHost().Arch) {
 		work.Go(func() {
 			set, err := resolveSet(ctx, archive, release, arch, groups)
 			mu.Lock()
@@ -162,11 +165,9 @@ func (w *workspace) resolveDemo(ctx context.Context) (*demoPlan, error) {
 	return plan, errors.Join(errs...)
 }
 
-// demoGroups names, by architecture, the packages that this host's demo starts
-// from.
-func demoGroups() map[string]map[string][]string {
+// demoGroups names, by architecture, the packages that the demo starts from on a host.
+func demoGroups(host string) map[string]map[string][]string {
 	groups := map[string]map[string][]string{demo.Board: demo.BoardGroups()}
-	host := demoHost().Arch
 	if groups[host] == nil {
 		groups[host] = map[string][]string{}
 	}
@@ -220,7 +221,7 @@ func (w *workspace) makeTarballs(ctx context.Context, plan *demoPlan) error {
 	if err != nil {
 		return err
 	}
-	host := demoHost()
+	host := w.demoHost()
 	scratch, err := os.MkdirTemp(w.client.Cache.Dir(), ".demo-*")
 	if err != nil {
 		return err

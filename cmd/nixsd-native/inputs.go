@@ -16,6 +16,9 @@ import (
 // parallelDownloads is what one mirror takes from one address without complaint.
 const parallelDownloads = 6
 
+// parallelPackages is for the demo's packages, which come beside the emulator.
+const parallelPackages = parallelDownloads - 1
+
 // openCache prepares downloads.
 func (w *workspace) openCache() error {
 	_, dir := w.privileges.Dirs()
@@ -29,7 +32,7 @@ func (w *workspace) openCache() error {
 	}
 	w.client = &fetch.Client{
 		Cache: cache, HTTP: fetch.NewHTTPClient(proxies), Offline: w.sources.offline,
-		Progress: w.rep.Bytes,
+		Progress: w.moved,
 		Report:   func(e fetch.Event) { w.rep.Note("%s", e) },
 	}
 	return nil
@@ -96,7 +99,7 @@ func (w *workspace) emulatorSource() qemu.Source {
 		Mirrors: w.mirrors(),
 		Installed: func(p qemu.Package) bool {
 			_, ok := w.installedEmulator(p)
-			return ok
+			return ok && !w.carry
 		},
 		Get: func(ctx context.Context, f qemu.File) (string, error) {
 			return w.client.File(ctx, fetch.Request{Name: f.Name, SHA256: f.SHA256, Size: f.Size, URLs: f.URLs})

@@ -29,18 +29,18 @@ func (w *workspace) fetchNixOS(ctx context.Context) error {
 	return firstError(w.fetchNixpkgs(ctx), <-tarball)
 }
 
-// fetchNix makes the Nix tarball for this machine available.
+// fetchNix makes the Nix tarball for the machine that builds available.
 func (w *workspace) fetchNix(ctx context.Context) error {
 	locked, ok := nix.LockedTarball{}, false
 	if w.lock != nil {
-		locked, ok = w.lock.Nix[nativeSystem()]
+		locked, ok = w.lock.Nix[w.system]
 	}
 	if !ok {
 		var err error
 		if w.resolved.nix, err = w.resolveNix(ctx); err != nil {
 			return err
 		}
-		locked = w.resolved.nix[nativeSystem()]
+		locked = w.resolved.nix[w.system]
 	}
 	file, err := w.nixFile(ctx, locked)
 	w.inputs.nix = input{Name: path.Base(locked.URL), SHA256: locked.SHA256, path: file}
@@ -62,7 +62,7 @@ func (w *workspace) resolveNix(ctx context.Context) (map[string]nix.LockedTarbal
 		}
 		locked = nix.LockedTarball{URL: filepath.Base(f.tarball), SHA256: sum}
 	}
-	return map[string]nix.LockedTarball{nativeSystem(): locked}, nil
+	return map[string]nix.LockedTarball{w.system: locked}, nil
 }
 
 // importNix copies the file of --nix into the cache and returns its hash, which must be

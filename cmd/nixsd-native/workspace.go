@@ -17,7 +17,7 @@ import (
 )
 
 func newWorkspace(a *app, c *commonFlags, s *sourceFlags, e *emulationFlags) workspace {
-	return workspace{app: a, common: c, sources: s, emulation: e, nixos: &nixosFlags{}, rep: a.newReporter(c)}
+	return workspace{app: a, common: c, sources: s, emulation: e, nixos: &nixosFlags{}, system: nativeSystem(), downloads: &ledger{}, rep: a.newReporter(c)}
 }
 
 // newReporter follows the flags and the terminal.
