@@ -23,26 +23,6 @@ import (
 
 const demoSuite = demo.Suite
 
-// A demoPlan records what the demo is made of on this host. It is kept in the
-// cache, so that later builds are of the same and need no index.
-type demoPlan struct {
-	Version int                    `json:"version"` // demoPlanVersion
-	Suite   string                 `json:"suite"`
-	Release string                 `json:"release"` // Debian's version and date
-	Sets    map[string]demoPlanSet `json:"sets"`    // by Debian architecture
-	Nix     input                  `json:"nix"`     // made from the host's packages
-	Nixpkgs input                  `json:"nixpkgs"`
-}
-
-// demoPlanVersion changes whenever the same packages would be made into something
-// else.
-const demoPlanVersion = 2
-
-type demoPlanSet struct {
-	Packages []debian.Package    `json:"packages"`
-	Groups   map[string][]string `json:"groups"`
-}
-
 // demoHost is the machine that is to build, in the demo's words.
 func (w *workspace) demoHost() demo.Host {
 	i := slices.IndexFunc(demo.Hosts, func(h demo.Host) bool { return h.System == w.system })
@@ -52,39 +32,16 @@ func (w *workspace) demoHost() demo.Host {
 // fetchDemo makes the three inputs of the demo.
 func (w *workspace) fetchDemo(ctx context.Context) error {
 	plan, err := w.readDemoPlan()
-	if err != nil || !w.sameInputs(ctx, plan) {
+	if err != nil && w.sources.offline {
+		plan, err = w.planInStore()
+	}
+	if err != nil || !w.installedDemo(plan) && !w.sameInputs(ctx, plan) {
 		if plan, err = w.makeDemo(ctx, plan); err != nil {
 			return err
 		}
 	}
 	w.plan, w.inputs.nix, w.inputs.nixpkgs = plan, plan.Nix, plan.Nixpkgs
 	return nil
-}
-
-func (w *workspace) demoPlanFile() string {
-	return filepath.Join(w.client.Cache.Dir(), "demo", fmt.Sprintf("%s-%s.json", demo.Suite, w.demoHost().Arch))
-}
-
-// errOtherPlan says that another version of this program made a plan.
-var errOtherPlan = errors.New("a plan of another version")
-
-// maxDemoPlan bounds the recorded plan in bytes.
-const maxDemoPlan = 4 << 20
-
-func (w *workspace) readDemoPlan() (*demoPlan, error) {
-	f, err := os.Open(w.demoPlanFile())
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	var plan demoPlan
-	if err := json.NewDecoder(io.LimitReader(f, maxDemoPlan)).Decode(&plan); err != nil {
-		return nil, err
-	}
-	if plan.Version != demoPlanVersion || plan.Suite != demo.Suite {
-		return nil, errOtherPlan
-	}
-	return &plan, nil
 }
 
 // sameInputs finds everything of a plan in the cache, and completes the inputs.
@@ -111,6 +68,10 @@ func (w *workspace) makeDemo(ctx context.Context, plan *demoPlan) (*demoPlan, er
 		} else if err != nil {
 			return nil, err
 		}
+	}
+	if plan == nil && w.sources.offline {
+		name := "demo/" + filepath.Base(w.demoPlanFile())
+		return nil, &fetch.OfflineError{Dir: w.client.Cache.Dir(), Missing: []fetch.Missing{{Name: name}}}
 	}
 	if plan == nil {
 		var err error

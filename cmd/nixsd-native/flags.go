@@ -146,8 +146,13 @@ func (f *emulationFlags) emulatesOn(system string) bool {
 
 // namedFiles lists the files that an emulator's flags name.
 func (f *sourceFlags) namedFiles() []string {
-	if f.qemu.Deb == "" || strings.Contains(f.qemu.Deb, "://") {
+	if !f.debIsFile() {
 		return nil
 	}
 	return []string{f.qemu.Deb}
+}
+
+// debIsFile reports whether --qemu-deb names a file of this machine.
+func (f *sourceFlags) debIsFile() bool {
+	return f.qemu.Deb != "" && !strings.Contains(f.qemu.Deb, "://")
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"nixsd-native/internal/debian"
 	"nixsd-native/internal/decompress"
 	"nixsd-native/internal/fetch"
+	"nixsd-native/nix"
 	"nixsd-native/qemu"
 )
 
@@ -76,11 +78,23 @@ func (w *workspace) resolveEmulator(ctx context.Context) error {
 		w.rep.Note("the pinned emulator is at no source any more; taking the one that %s has now", demoSuite)
 		r, err = qemu.Resolve(ctx, qemu.Want{Suite: demoSuite}, w.emulatorSource())
 	}
+	if bad := (*qemu.HashError)(nil); errors.As(err, &bad) && w.sources.debIsFile() {
+		return w.otherDeb(bad, want)
+	}
 	if err != nil {
 		return err
 	}
 	w.inputs.emulator = &r
 	return nil
+}
+
+// otherDeb says what helps against a file that is not the .deb that it should be.
+func (w *workspace) otherDeb(bad *qemu.HashError, want qemu.Want) error {
+	advice := []string{"the file is damaged, or another: compare it with sha256sum, and copy it again"}
+	if w.lock != nil {
+		advice = append(advice, fmt.Sprintf("%s pins %s; to use another: nixsd-native update --qemu-deb %s", nix.LockName, w.lock.QEMU.Name, quoted(want.Deb)))
+	}
+	return &codedError{exitVerify, bad.Error(), advice}
 }
 
 // maxDeb bounds a .deb that somebody names, in bytes.

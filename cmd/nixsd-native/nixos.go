@@ -42,7 +42,11 @@ func (w *workspace) fetchNix(ctx context.Context) error {
 		}
 		locked = w.resolved.nix[w.system]
 	}
-	file, err := w.nixFile(ctx, locked)
+	var file string
+	var err error
+	if !w.hasNix(locked.SHA256) {
+		file, err = w.nixFile(ctx, locked)
+	}
 	w.inputs.nix = input{Name: path.Base(locked.URL), SHA256: locked.SHA256, path: file}
 	return err
 }
@@ -123,7 +127,11 @@ func (w *workspace) fetchNixpkgs(ctx context.Context) error {
 	}
 	n := w.lockedNixpkgs()
 	w.warnOfEndOfLife(n.Channel)
-	file, err := w.lockedFile(ctx, n.LockedTarball)
+	var file string
+	var err error
+	if !w.hasChannel(n.SHA256) {
+		file, err = w.lockedFile(ctx, n.LockedTarball)
+	}
 	w.inputs.nixpkgs = input{Name: n.Name(), SHA256: n.SHA256, Revision: n.Revision, path: file}
 	return err
 }
