@@ -24,6 +24,7 @@ const (
 	StepChannel = "channel"
 	StepPatch   = "patch" // its arguments are the tree's folder and the new one's key
 	StepWipe    = "wipe"  // empties /nix
+	StepKeep    = "keep"  // its argument is a file's name; standard input goes to OwnFolder
 )
 
 // An InsideMessage is a line of JSON that a step prints on standard output.
@@ -55,6 +56,9 @@ func runStep(ctx context.Context, args, env []string, stdin *os.File, out *json.
 	if len(args) == 3 && args[0] == StepPatch {
 		store := Store{Dir: "/nix", Sync: syncFS, Note: note}
 		return store.Patch(ctx, args[1], args[2], os.DirFS(PatchDir))
+	}
+	if len(args) == 2 && args[0] == StepKeep {
+		return Store{Dir: "/nix"}.Keep(args[1], stdin)
 	}
 	if len(args) != 2 {
 		return fmt.Errorf("a step and a hash are needed, not %q", args)

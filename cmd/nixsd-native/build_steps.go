@@ -38,7 +38,7 @@ func newBuild(j *buildJob, a *app) *build {
 	b.workspace = newWorkspace(a, &j.commonFlags, &j.sourceFlags, &j.emulationFlags)
 	b.nixos = &j.nixosFlags
 	b.netrc = j.cacheFlags.netrc() + j.pushFlags.netrc()
-	b.demo = j.demo
+	b.demo, b.configs = j.demo, j.configs
 	b.printed = b.printImages
 	return b
 }
@@ -146,7 +146,7 @@ func (b *build) fetchInputs(ctx context.Context) error {
 	}
 	emulator := make(chan error, 1)
 	go func() {
-		if !b.emulation.emulates() {
+		if !b.emulation.emulatesOn(b.system) {
 			emulator <- nil
 			return
 		}

@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -24,65 +23,25 @@ import (
 
 const demoSuite = demo.Suite
 
-// A demoPlan records what the demo is made of on this host. It is kept in the
-// cache, so that later builds are of the same and need no index.
-type demoPlan struct {
-	Version int                    `json:"version"` // demoPlanVersion
-	Suite   string                 `json:"suite"`
-	Release string                 `json:"release"` // Debian's version and date
-	Sets    map[string]demoPlanSet `json:"sets"`    // by Debian architecture
-	Nix     input                  `json:"nix"`     // made from the host's packages
-	Nixpkgs input                  `json:"nixpkgs"`
-}
-
-// demoPlanVersion changes whenever the same packages would be made into something
-// else.
-const demoPlanVersion = 2
-
-type demoPlanSet struct {
-	Packages []debian.Package    `json:"packages"`
-	Groups   map[string][]string `json:"groups"`
-}
-
-// demoHost is this machine in the demo's words.
-func demoHost() demo.Host {
-	i := slices.IndexFunc(demo.Hosts, func(h demo.Host) bool { return h.Arch == runtime.GOARCH })
+// demoHost is the machine that is to build, in the demo's words.
+func (w *workspace) demoHost() demo.Host {
+	i := slices.IndexFunc(demo.Hosts, func(h demo.Host) bool { return h.System == w.system })
 	return demo.Hosts[max(i, 0)]
 }
 
 // fetchDemo makes the three inputs of the demo.
 func (w *workspace) fetchDemo(ctx context.Context) error {
 	plan, err := w.readDemoPlan()
-	if err != nil || !w.sameInputs(ctx, plan) {
+	if err != nil && w.sources.offline {
+		plan, err = w.planInStore()
+	}
+	if err != nil || !w.installedDemo(plan) && !w.sameInputs(ctx, plan) {
 		if plan, err = w.makeDemo(ctx, plan); err != nil {
 			return err
 		}
 	}
-	w.inputs.nix, w.inputs.nixpkgs = plan.Nix, plan.Nixpkgs
+	w.plan, w.inputs.nix, w.inputs.nixpkgs = plan, plan.Nix, plan.Nixpkgs
 	return nil
-}
-
-func (w *workspace) demoPlanFile() string {
-	return filepath.Join(w.client.Cache.Dir(), "demo", fmt.Sprintf("%s-%s.json", demo.Suite, demoHost().Arch))
-}
-
-// maxDemoPlan bounds the recorded plan in bytes.
-const maxDemoPlan = 4 << 20
-
-func (w *workspace) readDemoPlan() (*demoPlan, error) {
-	f, err := os.Open(w.demoPlanFile())
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	var plan demoPlan
-	if err := json.NewDecoder(io.LimitReader(f, maxDemoPlan)).Decode(&plan); err != nil {
-		return nil, err
-	}
-	if plan.Version != demoPlanVersion || plan.Suite != demo.Suite {
-		return nil, errors.New("a plan of another version")
-	}
-	return &plan, nil
 }
 
 // sameInputs finds everything of a plan in the cache, and completes the inputs.
@@ -94,7 +53,7 @@ func (w *workspace) sameInputs(ctx context.Context, plan *demoPlan) bool {
 		}
 		in.path = path
 	}
-	_, err := w.client.Files(ctx, w.demoRequests(plan), parallelDownloads)
+	_, err := w.client.Files(ctx, w.demoRequests(plan), parallelPackages)
 	return err == nil
 }
 
@@ -103,25 +62,30 @@ func (w *workspace) sameInputs(ctx context.Context, plan *demoPlan) bool {
 func (w *workspace) makeDemo(ctx context.Context, plan *demoPlan) (*demoPlan, error) {
 	if plan != nil {
 		// Packages that a mirror has superseded since make a new plan necessary.
-		if _, err := w.client.Files(ctx, w.demoRequests(plan), parallelDownloads); is[*fetch.NetworkError](err) {
+		if _, err := w.client.Files(ctx, w.demoRequests(plan), parallelPackages); is[*fetch.NetworkError](err) {
 			w.rep.Note("Debian has newer packages than the demo was made of; resolving them anew")
 			plan = nil
 		} else if err != nil {
 			return nil, err
 		}
 	}
+	if plan == nil && w.sources.offline {
+		name := "demo/" + filepath.Base(w.demoPlanFile())
+		return nil, &fetch.OfflineError{Dir: w.client.Cache.Dir(), Missing: []fetch.Missing{{Name: name}}}
+	}
 	if plan == nil {
 		var err error
 		if plan, err = w.resolveDemo(ctx); err != nil {
 			return nil, err
 		}
-		if _, err := w.client.Files(ctx, w.demoRequests(plan), parallelDownloads); err != nil {
+		if _, err := w.client.Files(ctx, w.demoRequests(plan), parallelPackages); err != nil {
 			return nil, err
 		}
 	}
 	if err := w.makeTarballs(ctx, plan); err != nil {
 		return nil, err
 	}
+	w.madeHere = true
 	data, err := json.Marshal(plan)
 	if err != nil {
 		return nil, err
@@ -149,7 +113,7 @@ func (w *workspace) resolveDemo(ctx context.Context) (*demoPlan, error) {
 	var mu sync.Mutex
 	var work sync.WaitGroup
 	var errs []error
-	for arch, groups := range demoGroups() {
+	for arch, groups := range demoGroups(w.demoHost().Arch) {
 		work.Go(func() {
 			set, err := resolveSet(ctx, archive, release, arch, groups)
 			mu.Lock()
@@ -162,11 +126,9 @@ func (w *workspace) resolveDemo(ctx context.Context) (*demoPlan, error) {
 	return plan, errors.Join(errs...)
 }
 
-// demoGroups names, by architecture, the packages that this host's demo starts
-// from.
-func demoGroups() map[string]map[string][]string {
+// demoGroups names, by architecture, the packages that the demo starts from on a host.
+func demoGroups(host string) map[string]map[string][]string {
 	groups := map[string]map[string][]string{demo.Board: demo.BoardGroups()}
-	host := demoHost().Arch
 	if groups[host] == nil {
 		groups[host] = map[string][]string{}
 	}
@@ -220,7 +182,7 @@ func (w *workspace) makeTarballs(ctx context.Context, plan *demoPlan) error {
 	if err != nil {
 		return err
 	}
-	host := demoHost()
+	host := w.demoHost()
 	scratch, err := os.MkdirTemp(w.client.Cache.Dir(), ".demo-*")
 	if err != nil {
 		return err

@@ -77,7 +77,7 @@ func (b *build) evaluateOne(ctx context.Context, t *target) error {
 		Nixpkgs: b.nixpkgs, Expression: t.expression, Attr: b.job.attr, Trace: b.job.verbose,
 	}), b.nixEnv)
 	if err != nil {
-		return b.explained(t, err)
+		return b.explained(ctx, t, err)
 	}
 	if t.derivation, err = nix.ParsePath(out); err != nil {
 		return err
@@ -90,9 +90,12 @@ func (b *build) evaluateOne(ctx context.Context, t *target) error {
 var missingPath = regexp.MustCompile(`path '([^']+)' does not exist`)
 
 // explained adds what helps to errors of an evaluation that have a well-known reason.
-func (b *build) explained(t *target, err error) error {
+func (b *build) explained(ctx context.Context, t *target, err error) error {
 	failed := (*nix.BuildError)(nil)
 	if !errors.As(err, &failed) {
+		return err
+	}
+	if err := b.explainDownload(ctx, failed); err != nil {
 		return err
 	}
 	if b.makesImage() && strings.Contains(failed.Summary, "attribute 'sdImage'") {

@@ -1,15 +1,18 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"unicode"
 
 	"github.com/spf13/pflag"
+
+	"nixsd-native/internal/demo"
+	"nixsd-native/nix"
+	"nixsd-native/qemu"
 )
 
 // A fetchJob is the command fetch with its flags.
@@ -20,6 +23,8 @@ type fetchJob struct {
 	emulationFlags
 	demo    bool
 	configs []string
+	system  string // of the machine that is to build
+	verify  bool
 }
 
 func fetchCommand() command {
@@ -27,17 +32,23 @@ func fetchCommand() command {
 		name:    "fetch",
 		args:    "[CONFIG…]",
 		summary: "download and verify every input, build nothing",
-		help: `Fills the cache, so that a later build needs no network. A file that is copied
-into the cache folder by hand is found by its hash, whatever its name.
+		help: `Fills the cache, so that a later build needs no network, and lists what is in it.
+What broke off is resumed. A file that is copied into the cache folder by hand is found
+by its hash, whatever its name. With --check nothing is downloaded or changed: every
+file is hashed, and exit code 4 says that one is damaged, 5 that one is missing.
 
 CONFIG is only asked for the lock file beside it.
 
 Examples:
   sudo nixsd-native fetch
-  sudo nixsd-native fetch --demo && sudo nixsd-native build --demo --offline`,
+  sudo nixsd-native fetch --demo && sudo nixsd-native build --demo --offline
+  nixsd-native fetch --system aarch64-linux --cache-dir /media/stick
+  nixsd-native fetch --check`,
 		new: func(fs *pflag.FlagSet) job {
 			j := new(fetchJob)
 			fs.BoolVar(&j.demo, "demo", false, "the inputs of the demo")
+			fs.StringVar(&j.system, "system", nativeSystem(), "`x86_64-linux|aarch64-linux`: what the machine is that will build")
+			fs.BoolVar(&j.verify, "check", false, "verify what the cache holds, without network, and change nothing")
 			j.nixosFlags.inputs(fs)
 			fs.StringArrayVar(&j.flakes, "flake", nil, "the lock file is that of the flake `REF`")
 			j.sourceFlags.register(fs)
@@ -54,7 +65,21 @@ func (j *fetchJob) check(args []string) error {
 		return usageErrorf("", "CONFIG %s has no effect with --demo or --flake", args[0])
 	}
 	j.configs = j.orDefault(args)
-	return firstError(mustExist(args), j.commonFlags.check(), j.sourceFlags.check(), j.emulationFlags.check(j.qemu), j.nixosFlags.check(j.demo))
+	return firstError(mustExist(args), j.commonFlags.check(), j.sourceFlags.check(), j.emulationFlags.check(j.qemu), j.nixosFlags.check(j.demo), j.checkSystem())
+}
+
+// checkSystem refuses what a machine that is to build cannot be, or has no use for.
+func (j *fetchJob) checkSystem() error {
+	if !slices.ContainsFunc(demo.Hosts, func(h demo.Host) bool { return h.System == j.system }) {
+		return usageErrorf("", "--system must be x86_64-linux or aarch64-linux, not %q", j.system)
+	}
+	if j.system != nix.System || j.system == nativeSystem() {
+		return nil
+	}
+	if j.mode == emulationHost || j.mode == emulationPrivate || j.qemu != (qemu.Want{}) {
+		return usageErrorf("leave it out", "%s emulates nothing, so --emulation %s and --qemu-… have no effect", j.system, j.mode)
+	}
+	return nil
 }
 
 func (j *fetchJob) needs() needs {
@@ -66,18 +91,33 @@ func (j *fetchJob) needs() needs {
 
 func (j *fetchJob) run(ctx context.Context, a *app) error {
 	b := &build{workspace: newWorkspace(a, &j.commonFlags, &j.sourceFlags, &j.emulationFlags)}
-	b.demo, b.nixos = j.demo, &j.nixosFlags
+	b.demo, b.configs, b.nixos, b.system, b.carry = j.demo, j.configs, &j.nixosFlags, j.system, true
+	var rows []inputRow
+	var err error
+	if j.verify {
+		err = b.steps(ctx, []step{{"inputs", func(ctx context.Context) (err error) {
+			rows, err = b.verifyInputs(ctx)
+			return err
+		}}})
+	} else if rows, err = b.fetchAll(ctx); err == nil {
+		err = b.makeLock()
+	}
+	if err = b.finish(err); err != nil && len(rows) == 0 {
+		return err
+	}
+	return cmp.Or(err, b.printInputs(j.json, rows))
+}
+
+// fetchAll fills the cache.
+func (b *build) fetchAll(ctx context.Context) ([]inputRow, error) {
 	err := b.steps(ctx, []step{
 		{"preflight", b.lockState},
 		{"inputs", b.fetchInputs},
 	})
-	if err == nil {
-		err = b.makeLock()
+	if err != nil {
+		return nil, err
 	}
-	if err = b.finish(err); err != nil {
-		return err
-	}
-	return b.printInputs(j.json)
+	return b.inputRows()
 }
 
 // fetchLine is the command line that fetches what this one needs.
@@ -99,7 +139,8 @@ func (w *workspace) fetchLine() string {
 	for _, name := range slices.Sorted(maps.Keys(asked)) {
 		add("--"+name, asked[name], "")
 	}
-	add("--lock-file", w.nixos.lockFile, "")
+	add("--system", w.system, nativeSystem())
+	add("--lock-file", w.lockAt(), "")
 	for _, ref := range w.nixos.flakes {
 		add("--flake", ref, "")
 	}
@@ -121,6 +162,18 @@ func (w *workspace) fetchLine() string {
 	return line
 }
 
+// lockAt is what tells fetch where the lock is, or "" if it finds that by itself.
+func (w *workspace) lockAt() string {
+	at := w.nixos.lockFile
+	if at == "" && !w.demo && !w.nixos.ofFlake() && len(w.configs) > 0 {
+		at = w.nixos.lockPath(w.configs)
+	}
+	if at == nix.LockName {
+		return ""
+	}
+	return at
+}
+
 // quoted returns s as a shell takes it.
 func quoted(s string) string {
 	if s != "" && !strings.ContainsFunc(s, func(r rune) bool {
@@ -129,27 +182,4 @@ func quoted(s string) string {
 		return s
 	}
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-}
-
-// printInputs lists what the cache holds for a build now.
-func (w *workspace) printInputs(asJSON bool) error {
-	type line struct {
-		Kind   string `json:"kind"`
-		Name   string `json:"name"`
-		SHA256 string `json:"sha256"`
-	}
-	lines := []line{{"nix", w.inputs.nix.Name, w.inputs.nix.SHA256}}
-	if n := w.inputs.nixpkgs; n.SHA256 != "" {
-		lines = append(lines, line{"nixpkgs", n.Name, n.SHA256})
-	}
-	if e := w.inputs.emulator; e != nil {
-		lines = append([]line{{"qemu", e.Name, e.SHA256}}, lines...)
-	}
-	if asJSON {
-		return json.NewEncoder(w.out).Encode(map[string]any{"inputs": lines, "cache": w.client.Cache.Dir()})
-	}
-	for _, l := range lines {
-		fmt.Fprintf(w.out, "%-8s %s  %s\n", l.Kind, l.SHA256, l.Name)
-	}
-	return nil
 }

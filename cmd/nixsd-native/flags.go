@@ -5,12 +5,12 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
 
+	"nixsd-native/nix"
 	"nixsd-native/qemu"
 )
 
@@ -137,14 +137,22 @@ func (f *emulationFlags) check(w qemu.Want) error {
 }
 
 // emulates reports whether this host needs an emulator.
-func (f *emulationFlags) emulates() bool {
-	return f.mode == emulationHost || f.mode == emulationPrivate || f.mode == emulationAuto && runtime.GOARCH != "arm64"
+func (f *emulationFlags) emulates() bool { return f.emulatesOn(nativeSystem()) }
+
+// emulatesOn reports whether a host of a system needs an emulator.
+func (f *emulationFlags) emulatesOn(system string) bool {
+	return f.mode == emulationHost || f.mode == emulationPrivate || f.mode == emulationAuto && system != nix.System
 }
 
 // namedFiles lists the files that an emulator's flags name.
 func (f *sourceFlags) namedFiles() []string {
-	if f.qemu.Deb == "" || strings.Contains(f.qemu.Deb, "://") {
+	if !f.debIsFile() {
 		return nil
 	}
 	return []string{f.qemu.Deb}
+}
+
+// debIsFile reports whether --qemu-deb names a file of this machine.
+func (f *sourceFlags) debIsFile() bool {
+	return f.qemu.Deb != "" && !strings.Contains(f.qemu.Deb, "://")
 }

@@ -56,6 +56,9 @@ func (b *build) forecastBuild(ctx context.Context) error {
 	if b.forecast, err = b.weigh(dry); err != nil {
 		return err
 	}
+	if err := b.mustBeHere(dry); err != nil {
+		return err
+	}
 	f := b.forecast
 	if b.job.dryRun {
 		b.printed = func() error { return b.printForecast(f) }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path"
 	"slices"
@@ -10,11 +11,15 @@ import (
 	"nixsd-native/internal/debian"
 	"nixsd-native/internal/decompress"
 	"nixsd-native/internal/fetch"
+	"nixsd-native/nix"
 	"nixsd-native/qemu"
 )
 
 // parallelDownloads is what one mirror takes from one address without complaint.
 const parallelDownloads = 6
+
+// parallelPackages is for the demo's packages, which come beside the emulator.
+const parallelPackages = parallelDownloads - 1
 
 // openCache prepares downloads.
 func (w *workspace) openCache() error {
@@ -32,7 +37,7 @@ func (w *workspace) openCache() error {
 	}
 	w.client = &fetch.Client{
 		Cache: cache, HTTP: fetch.NewHTTPClient(proxies, w.certificates.pool), Offline: w.sources.offline,
-		Progress: w.rep.Bytes,
+		Progress: w.moved,
 		Report:   w.downloadEvent,
 	}
 	return nil
@@ -85,11 +90,23 @@ func (w *workspace) resolveEmulator(ctx context.Context) error {
 		w.rep.Note("the pinned emulator is at no source any more; taking the one that %s has now", demoSuite)
 		r, err = qemu.Resolve(ctx, qemu.Want{Suite: demoSuite}, w.emulatorSource())
 	}
+	if bad := (*qemu.HashError)(nil); errors.As(err, &bad) && w.sources.debIsFile() {
+		return w.otherDeb(bad, want)
+	}
 	if err != nil {
 		return err
 	}
 	w.inputs.emulator = &r
 	return nil
+}
+
+// otherDeb says what helps against a file that is not the .deb that it should be.
+func (w *workspace) otherDeb(bad *qemu.HashError, want qemu.Want) error {
+	advice := []string{"the file is damaged, or another: compare it with sha256sum, and copy it again"}
+	if w.lock != nil {
+		advice = append(advice, fmt.Sprintf("%s pins %s; to use another: nixsd-native update --qemu-deb %s", nix.LockName, w.lock.QEMU.Name, quoted(want.Deb)))
+	}
+	return &codedError{exitVerify, bad.Error(), advice}
 }
 
 // maxDeb bounds a .deb that somebody names, in bytes.
@@ -108,7 +125,7 @@ func (w *workspace) emulatorSource() qemu.Source {
 		Mirrors: w.mirrors(),
 		Installed: func(p qemu.Package) bool {
 			_, ok := w.installedEmulator(p)
-			return ok
+			return ok && !w.carry
 		},
 		Get: func(ctx context.Context, f qemu.File) (string, error) {
 			return w.client.File(ctx, fetch.Request{Name: f.Name, SHA256: f.SHA256, Size: f.Size, URLs: f.URLs})

@@ -57,6 +57,8 @@ func (l *local) WriteLock(text []byte) error { return l.lockFile.write(text) }
 
 func (l *local) Open(name string) (*os.File, error) { return openNamed(name) }
 
+func (l *local) OpenStored(path string) (*os.File, error) { return openStored(l.state, path) }
+
 func (l *local) Lock(ctx context.Context, waiting func()) (err error) {
 	for _, dir := range []string{"root/nix", "root/mnt"} {
 		if err := os.MkdirAll(filepath.Join(l.state, dir), 0o755); err != nil {

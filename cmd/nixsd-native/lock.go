@@ -27,7 +27,8 @@ func (w *workspace) readLock() (*nix.Lock, error) {
 }
 
 // obeyLock takes the lock over, if there is one. A flag that chooses other inputs than
-// those that the lock was made with is an error: only update changes a lock.
+// those that the lock was made with is an error: only update changes a lock. A file may
+// be named that has what the lock pins: whether it does, its hash tells later.
 func (w *workspace) obeyLock() error {
 	l, err := w.readLock()
 	if err != nil || l == nil {
@@ -36,7 +37,8 @@ func (w *workspace) obeyLock() error {
 	asked := w.nixos.asked(w.sources)
 	for _, name := range slices.Sorted(maps.Keys(asked)) {
 		if name == "nixpkgs" && w.nixos.nixpkgsIsFolder() || l.Flags[name] == asked[name] ||
-			name == "nixos-release" && l.Nixpkgs.Channel == "nixos-"+asked[name] {
+			name == "nixos-release" && l.Nixpkgs.Channel == "nixos-"+asked[name] ||
+			name == "qemu-deb" && w.sources.debIsFile() || name == "qemu-sha256" && asked[name] == l.QEMU.SHA256 {
 			continue
 		}
 		return usageErrorf(fmt.Sprintf("leave the flag out, or change the lock: nixsd-native update --%s %s", name, quoted(asked[name])),
@@ -64,11 +66,14 @@ func (w *workspace) wantedEmulator() qemu.Want {
 		return w.sources.qemu
 	}
 	q := w.lock.QEMU
+	if w.sources.debIsFile() {
+		return qemu.Want{Deb: w.sources.qemu.Deb, SHA256: q.SHA256}
+	}
 	if _, ok := qemu.ByHash(q.SHA256); ok {
 		return qemu.Want{SHA256: q.SHA256}
 	}
 	if q.URL == "" {
-		return qemu.Want{Deb: w.sources.qemu.Deb, SHA256: q.SHA256}
+		return qemu.Want{SHA256: q.SHA256}
 	}
 	return qemu.Want{Deb: w.withLogin([]string{q.URL})[0], SHA256: q.SHA256}
 }

@@ -40,7 +40,7 @@ func TestMirrored(t *testing.T) {
 // The command that is printed for a machine with a network uses the same mirrors.
 func TestFetchLineMirrors(t *testing.T) {
 	w := &workspace{
-		app: &app{privileges: &local{}}, sources: &sourceFlags{mirrors: []string{"http://debian.test/debian"}},
+		system: nativeSystem(), app: &app{privileges: &local{}}, sources: &sourceFlags{mirrors: []string{"http://debian.test/debian"}},
 		emulation: &emulationFlags{mode: emulationAuto},
 		nixos:     &nixosFlags{channelMirrors: []string{"https://one.test", "https://two.test"}, nixMirrors: []string{"https://three.test/a b"}},
 	}

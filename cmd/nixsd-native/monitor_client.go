@@ -108,6 +108,10 @@ func (c *monitorClient) Open(name string) (*os.File, error) {
 	return c.askFile(monitorRequest{Open: name})
 }
 
+func (c *monitorClient) OpenStored(path string) (*os.File, error) {
+	return c.askFile(monitorRequest{OpenStored: path})
+}
+
 // Lock may be told to wait before the lock is there.
 func (c *monitorClient) Lock(ctx context.Context, waiting func()) error {
 	type result struct {

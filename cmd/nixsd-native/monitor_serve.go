@@ -19,16 +19,17 @@ import (
 
 // A monitorRequest is one of these. Files travel beside it.
 type monitorRequest struct {
-	Hello    bool
-	Open     string // answered with the file
-	OpenLock bool   // answered with the file, if there is one
-	TryLock  bool
-	Lock     bool             // answered with Waiting, perhaps, and then without
-	Register *registerRequest // with the .deb, if need be
-	Sandbox  *sandboxRequest  // with the sandbox's end of a socket pair and, if private, the emulator
-	Output   bool             // answered with OutputFile
-	Create   string           // answered with the file
-	Commit   []string         // answered with Paths
+	Hello      bool
+	Open       string // answered with the file
+	OpenLock   bool   // answered with the file, if there is one
+	OpenStored string // answered with the file
+	TryLock    bool
+	Lock       bool             // answered with Waiting, perhaps, and then without
+	Register   *registerRequest // with the .deb, if need be
+	Sandbox    *sandboxRequest  // with the sandbox's end of a socket pair and, if private, the emulator
+	Output     bool             // answered with OutputFile
+	Create     string           // answered with the file
+	Commit     []string         // answered with Paths
 
 	WriteLock     []byte
 	Unregister    bool
@@ -91,6 +92,8 @@ func (m *rootMonitor) answer(ctx context.Context, conn *wire.Conn, q monitorRequ
 		file, err = m.open(q.Open)
 	case q.OpenLock:
 		file, err = m.lockFile.open()
+	case q.OpenStored != "":
+		file, err = openStored(m.state, q.OpenStored)
 	case len(q.WriteLock) > 0:
 		err = m.lockFile.write(q.WriteLock)
 	case q.Lock:

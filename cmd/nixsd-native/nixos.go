@@ -29,20 +29,24 @@ func (w *workspace) fetchNixOS(ctx context.Context) error {
 	return firstError(w.fetchNixpkgs(ctx), <-tarball)
 }
 
-// fetchNix makes the Nix tarball for this machine available.
+// fetchNix makes the Nix tarball for the machine that builds available.
 func (w *workspace) fetchNix(ctx context.Context) error {
 	locked, ok := nix.LockedTarball{}, false
 	if w.lock != nil {
-		locked, ok = w.lock.Nix[nativeSystem()]
+		locked, ok = w.lock.Nix[w.system]
 	}
 	if !ok {
 		var err error
 		if w.resolved.nix, err = w.resolveNix(ctx); err != nil {
 			return err
 		}
-		locked = w.resolved.nix[nativeSystem()]
+		locked = w.resolved.nix[w.system]
 	}
-	file, err := w.nixFile(ctx, locked)
+	var file string
+	var err error
+	if !w.hasNix(locked.SHA256) {
+		file, err = w.nixFile(ctx, locked)
+	}
 	w.inputs.nix = input{Name: path.Base(locked.URL), SHA256: locked.SHA256, path: file}
 	return err
 }
@@ -62,7 +66,7 @@ func (w *workspace) resolveNix(ctx context.Context) (map[string]nix.LockedTarbal
 		}
 		locked = nix.LockedTarball{URL: filepath.Base(f.tarball), SHA256: sum}
 	}
-	return map[string]nix.LockedTarball{nativeSystem(): locked}, nil
+	return map[string]nix.LockedTarball{w.system: locked}, nil
 }
 
 // importNix copies the file of --nix into the cache and returns its hash, which must be
@@ -139,7 +143,11 @@ func (w *workspace) fetchNixpkgs(ctx context.Context) error {
 	}
 	n := w.lockedNixpkgs()
 	w.warnOfEndOfLife(n.Channel)
-	file, err := w.lockedFile(ctx, n.LockedTarball)
+	var file string
+	var err error
+	if !w.hasChannel(n.SHA256) {
+		file, err = w.lockedFile(ctx, n.LockedTarball)
+	}
 	w.inputs.nixpkgs = input{Name: n.Name(), SHA256: n.SHA256, Revision: n.Revision, path: file}
 	return err
 }

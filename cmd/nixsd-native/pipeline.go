@@ -27,9 +27,13 @@ type workspace struct {
 	emulation *emulationFlags
 	nixos     *nixosFlags
 	demo      bool
+	configs   []string  // as the command line has them
 	places    []located // folders of the host that the sandbox sees
+	system    string    // of the machine that builds, in Nix's words
 	rep       *reporter
 	client    *fetch.Client
+	downloads *ledger
+	carry     bool // the cache is to hold every file, also of what is unpacked or installed
 
 	certificates certificates // of openCache
 	netrc        string       // logins of binary caches, or ""
@@ -38,6 +42,8 @@ type workspace struct {
 	resolved resolved         // likewise, if there was none
 	patches  [][]byte         // of nixpkgs
 	inputs   inputs           // of fetchInputs
+	plan     *demoPlan        // likewise, for the demo
+	madeHere bool             // likewise: this run made the demo's tarballs
 	mode     string           // of registerHandler: host, private or none
 	emulator *os.File         // likewise, for private
 	session  *sandbox.Session // of startSandbox

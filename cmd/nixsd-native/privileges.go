@@ -45,6 +45,8 @@ type privileges interface {
 	WriteLock(text []byte) error
 	// Open opens a file that the command line names.
 	Open(name string) (*os.File, error)
+	// OpenStored opens a file of ours beside the store, by its path in the sandbox.
+	OpenStored(path string) (*os.File, error)
 	// Lock takes the state folder, and calls waiting once if it must wait.
 	Lock(ctx context.Context, waiting func()) error
 	// TryLock is Lock for what must not wait: it fails if a build runs.

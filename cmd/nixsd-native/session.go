@@ -96,7 +96,7 @@ func (w *workspace) bootstrap(ctx context.Context) error {
 	if w.caBundle == "" {
 		w.caBundle = w.nix.CABundle()
 	}
-	return w.bootstrapNixpkgs(ctx)
+	return firstError(w.bootstrapNixpkgs(ctx), w.keepPlan(ctx))
 }
 
 // bootstrapNixpkgs unpacks nixpkgs, unless it is there, a folder of the user's, or a

@@ -18,7 +18,7 @@ import (
 )
 
 func newWorkspace(a *app, c *commonFlags, s *sourceFlags, e *emulationFlags) workspace {
-	return workspace{app: a, common: c, sources: s, emulation: e, nixos: &nixosFlags{}, warned: new(sync.Map), rep: a.newReporter(c)}
+	return workspace{app: a, common: c, sources: s, emulation: e, nixos: &nixosFlags{}, warned: new(sync.Map), system: nativeSystem(), downloads: &ledger{}, rep: a.newReporter(c)}
 }
 
 // newReporter follows the flags and the terminal.

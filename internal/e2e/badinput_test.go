@@ -258,6 +258,7 @@ func TestBadCache(t *testing.T) {
 		}
 		flip(t, found[0])
 	}
+	must(t, job{as: u, args: bad.with("fetch", "--demo", "--offline")})
 	must(t, job{as: u, args: args})
 	want := manifestIn(t, filepath.Join(u.home, "first"))
 	if got := manifestIn(t, filepath.Join(u.home, "bad-cache-out")); got.SHA256 != want.SHA256 || got.Nix != want.Nix || got.Nixpkgs != want.Nixpkgs {
@@ -268,7 +269,9 @@ func TestBadCache(t *testing.T) {
 		t.Fatalf("%s holds no kernel: %v", bad.cache, err)
 	}
 	flip(t, found[0])
-	r := run(t, job{as: u, args: append(args, "--log-format", "plain")})
+	must(t, job{as: u, args: args}) // of what the store has
+	bad.state += "-empty"
+	r := run(t, job{as: u, args: buildArgs(t, u, bad, "bad-cache-out", "--offline", "--log-format", "plain")})
 	r.mustBeClear(t, "damaged kernel", exitNetwork, "linux-image")
 	if !strings.Contains(r.errs, "nixsd-native fetch --demo") {
 		t.Errorf("the hint does not say how to fetch it:\n%s", r.errs)

@@ -28,6 +28,7 @@ type job struct {
 	isolated bool              // in a network namespace without interfaces
 	binds    map[string]string // file to what is mounted over it, for this run only
 	input    string            // standard input
+	under    []string          // a program with its arguments that runs this one
 }
 
 // An event is a line of --log-format json.
@@ -73,7 +74,8 @@ type result struct {
 func start(t *testing.T, j job) *process {
 	t.Helper()
 	p := &process{t: t, json: printsJSON(j.args), events: make(chan event, 1<<16), begun: time.Now()}
-	p.cmd = exec.Command(testenv.Binary(t), j.args...)
+	argv := append(append(j.under, testenv.Binary(t)), j.args...)
+	p.cmd = exec.Command(argv[0], argv[1:]...)
 	p.cmd.Env, p.cmd.Dir = j.as.environment(j.env), j.dir
 	if j.dir == "" {
 		p.cmd.Dir = j.as.folder(t, ".")

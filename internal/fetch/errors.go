@@ -133,7 +133,7 @@ func (e *OfflineError) Error() string {
 	for i, m := range e.Missing {
 		names[i] = m.Name
 	}
-	return fmt.Sprintf("offline, and not in the cache: %s", strings.Join(names, ", "))
+	return fmt.Sprintf("offline, and not in the cache: %s", strings.Join(First(names), ", "))
 }
 
 // Hints tells how to fill the cache, and what each file is.
@@ -142,6 +142,7 @@ func (e *OfflineError) Hints() []string {
 	if e.Dir != "" {
 		hints = append(hints, fmt.Sprintf("or copy the missing files into %s by hand, under any name; they are found by their hash", e.Dir))
 	}
+	var lines []string
 	for _, m := range e.Missing {
 		line := m.Name
 		if m.SHA256 != "" {
@@ -150,9 +151,20 @@ func (e *OfflineError) Hints() []string {
 		if len(m.URLs) > 0 {
 			line += " is at " + m.URLs[0]
 		}
-		hints = append(hints, line)
+		lines = append(lines, line)
 	}
-	return hints
+	return append(hints, First(lines)...)
+}
+
+// maxListed is how many names people are told at once.
+const maxListed = 20
+
+// First returns the first 20 of a list and, if there are more, how many more there are.
+func First(all []string) []string {
+	if len(all) <= maxListed {
+		return all
+	}
+	return append(slices.Clone(all[:maxListed]), fmt.Sprintf("and %d more", len(all)-maxListed))
 }
 
 // statusError is an HTTP answer that is of no use.

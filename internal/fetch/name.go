@@ -60,3 +60,6 @@ func fileName(name string) string {
 	}
 	return name
 }
+
+// Shown returns a name as [Client.Progress] and the cache have it.
+func Shown(name string) string { return fileName(name) }

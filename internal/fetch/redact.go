@@ -51,3 +51,6 @@ func hostOf(s string) string {
 	}
 	return redactLoose(s)
 }
+
+// WithoutPassword returns a URL as it may be shown to people.
+func WithoutPassword(url string) string { return redactURL(url) }

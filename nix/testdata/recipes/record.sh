@@ -24,6 +24,11 @@ dry dry-build-one "$(drv part)"
 dry dry-build-several "$(drv whole)" "$(drv needsBoth)"
 dry dry-unknown /nix/store/00000000000000000000000000000000-nowhere-1.0
 
+# --- derivations that need a file, and others
+for name in builtin byFetchurl byGit structured vendored local text plain; do
+    cat "$(nix-instantiate downloads.nix -A $name 2>/dev/null)" >golden/$name.drv
+done
+
 # --- logs
 build build whole
 dry dry-nothing "$(drv whole)"
