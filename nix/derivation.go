@@ -19,3 +19,14 @@ func DerivationSystem(r io.Reader) (string, error) {
 	}
 	return d.Platform, nil
 }
+
+// FixedOutput reads from a derivation's file in the store whether it is of a fixed
+// output: a download, whose hash is known beforehand.
+func FixedOutput(r io.Reader) (bool, error) {
+	d, err := derivation.ReadDerivation(io.LimitReader(r, maxDerivation))
+	if err != nil {
+		return false, fmt.Errorf("read the derivation: %v", err)
+	}
+	out, ok := d.Outputs["out"]
+	return ok && len(d.Outputs) == 1 && out.Hash != "", nil
+}

@@ -60,6 +60,7 @@ func (j *buildJob) register(fs *pflag.FlagSet) {
 	j.nixosFlags.inputs(fs)
 	j.nixosFlags.changes(fs)
 	j.sourceFlags.register(fs)
+	j.sourceFlags.registerBundle(fs)
 	j.emulationFlags.register(fs)
 	j.cacheFlags.register(fs)
 	fs.BoolVar(&j.dryRun, "dry-run", false, "tell what would be downloaded and built, and stop")

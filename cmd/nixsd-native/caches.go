@@ -64,6 +64,9 @@ func (b *build) askCaches(ctx context.Context) {
 		b.trusted = append(b.trusted[:len(b.trusted):len(b.trusted)], nix.CacheKey)
 	}
 	if b.job.offline {
+		if b.bundle != nil && b.bundle.hasCache() {
+			b.caches = []string{b.bundle.cacheURL()}
+		}
 		return
 	}
 	errs := make([]error, len(all))

@@ -96,7 +96,7 @@ func (w *workspace) emulatorSource() qemu.Source {
 		Mirrors: w.mirrors(),
 		Installed: func(p qemu.Package) bool {
 			_, ok := w.installedEmulator(p)
-			return ok
+			return ok && !w.wantDeb
 		},
 		Get: func(ctx context.Context, f qemu.File) (string, error) {
 			return w.client.File(ctx, fetch.Request{Name: f.Name, SHA256: f.SHA256, Size: f.Size, URLs: f.URLs})

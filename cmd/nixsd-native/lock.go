@@ -30,6 +30,9 @@ func (w *workspace) readLock() (*nix.Lock, error) {
 // those that the lock was made with is an error: only update changes a lock.
 func (w *workspace) obeyLock() error {
 	l, err := w.readLock()
+	if err == nil && w.bundle != nil {
+		l, err = w.bundle.obeyed(l)
+	}
 	if err != nil || l == nil {
 		return err
 	}

@@ -45,6 +45,9 @@ type workspace struct {
 
 	warned  *sync.Map               // texts of Nix's warnings
 	onBuild func(derivation string) // told, if not nil, what Nix begins to build
+	onFile  func(nix.CacheFile)     // told what StepBundleList finds
+	bundle  *loadedBundle           // of --bundle
+	wantDeb bool                    // the emulator's package is wanted even if it is unpacked
 }
 
 // inputs are the verified files of a build.

@@ -21,6 +21,9 @@ var phaseWords = map[string]string{
 	"forecast":  "looking at what there is to do",
 	"build":     "building the image",
 	"deliver":   "delivering the image",
+	"closure":   "collecting what the build needs",
+	"pack":      "writing the bundle",
+	"verify":    "verifying the bundle",
 	"clean-up":  "cleaning up",
 }
 
@@ -29,6 +32,8 @@ var phaseVerbs = map[string]string{
 	"handler":   "unpacking",
 	"bootstrap": "unpacking",
 	"deliver":   "copying",
+	"pack":      "writing",
+	"verify":    "checking",
 }
 
 // itemVerbs are the verbs an item may start with, and what they become.

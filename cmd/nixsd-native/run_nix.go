@@ -32,12 +32,16 @@ func (w *workspace) runNix(ctx context.Context, argv, env []string) (string, err
 	return out, err
 }
 
+// maxPrinted bounds what is read of a program's output, in bytes: NixOS's image has some
+// 20,000 requisites of 80 bytes.
+const maxPrinted = 16 << 20
+
 // followNix is runNix that also returns what the program did.
 func (w *workspace) followNix(ctx context.Context, argv, env []string) (string, *nix.Tracker, error) {
 	var out strings.Builder
 	track := new(nix.Tracker)
 	exit, err := w.runInSandbox(ctx, sandbox.Command{Argv: argv, Env: env, Dir: "/"}, nil,
-		func(r io.Reader) { io.Copy(&out, io.LimitReader(r, 1<<20)) },
+		func(r io.Reader) { io.Copy(&out, io.LimitReader(r, maxPrinted)) },
 		func(r io.Reader) { nix.ReadLog(r, func(e nix.Event) { w.nixEvent(track, e) }) })
 	if err == nil {
 		err = w.nixFailure(exit, track)
