@@ -35,6 +35,9 @@ func ParseNarinfo(text []byte) (Narinfo, error) {
 	if !storePath.MatchString(info.StorePath) {
 		return Narinfo{}, errors.New("a narinfo without a store path")
 	}
+	if info.NarHash == nil {
+		return Narinfo{}, errors.New("a narinfo without a hash")
+	}
 	return Narinfo{info.StorePath, info.CA != "", info, text}, nil
 }
 
