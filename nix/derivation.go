@@ -89,3 +89,14 @@ func attributes(env map[string]string) func(name string) []string {
 		return words
 	}
 }
+
+// FixedOutput reads from a derivation's file in the store whether it is of a fixed
+// output: a download, whose hash is known beforehand.
+func FixedOutput(r io.Reader) (bool, error) {
+	d, err := readDerivation(r)
+	if err != nil {
+		return false, err
+	}
+	out, ok := d.Outputs["out"]
+	return ok && len(d.Outputs) == 1 && out.Hash != "", nil
+}

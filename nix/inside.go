@@ -25,6 +25,9 @@ const (
 	StepPatch   = "patch" // its arguments are the tree's folder and the new one's key
 	StepWipe    = "wipe"  // empties /nix
 	StepKeep    = "keep"  // its argument is a file's name; standard input goes to OwnFolder
+
+	StepBundleList   = "bundle-list" // prints a File for each in a bundle's cache
+	StepBundleRemove = "bundle-remove"
 )
 
 // An InsideMessage is a line of JSON that a step prints on standard output.
@@ -33,6 +36,8 @@ type InsideMessage struct {
 	Error string // why the step failed; the last message
 	Bad   bool   // the tarball's fault, or the patch's
 	Note  string // what people should know
+
+	File *CacheFile `json:",omitempty"`
 }
 
 // InsideMain runs a step inside the sandbox, as args say, and returns the exit
@@ -51,6 +56,9 @@ func runStep(ctx context.Context, args, env []string, stdin *os.File, out *json.
 		freed, err := Wipe(ctx, "/nix")
 		out.Encode(InsideMessage{Done: freed})
 		return err
+	}
+	if len(args) == 1 && (args[0] == StepBundleList || args[0] == StepBundleRemove) {
+		return runBundleStep(ctx, args[0], "/nix", out)
 	}
 	note := func(text string) { out.Encode(InsideMessage{Note: text}) }
 	if len(args) == 3 && args[0] == StepPatch {

@@ -61,6 +61,7 @@ func (j *buildJob) register(fs *pflag.FlagSet) {
 	j.nixosFlags.inputs(fs)
 	j.nixosFlags.changes(fs)
 	j.sourceFlags.register(fs)
+	j.sourceFlags.registerBundle(fs)
 	j.emulationFlags.register(fs)
 	j.cacheFlags.register(fs)
 	j.pushFlags.register(fs)

@@ -46,20 +46,7 @@ func newBuild(j *buildJob, a *app) *build {
 // preflight checks what can be checked before anything is downloaded, and takes the
 // state folder.
 func (b *build) preflight(ctx context.Context) error {
-	for _, name := range b.job.sshKeys {
-		keys, err := b.readKeys(name)
-		if err != nil {
-			return err
-		}
-		b.keys = append(b.keys, keys...)
-	}
-	if err := b.findTargets(); err != nil {
-		return err
-	}
-	if err := b.readPatches(); err != nil {
-		return err
-	}
-	if err := b.each(b.refusePlaceholder); err != nil {
+	if err := b.readNamed(); err != nil {
 		return err
 	}
 	if err := b.readSigningKey(); err != nil {
@@ -76,6 +63,24 @@ func (b *build) preflight(ctx context.Context) error {
 		return usageErrorf("name it like card.img, and with --compress zstd like card.img.zst", "--output %s does not fit --compress %s", b.job.output, b.job.compress)
 	}
 	return b.lockState(ctx)
+}
+
+// readNamed reads the files that the command line names, but for the inputs.
+func (b *build) readNamed() error {
+	for _, name := range b.job.sshKeys {
+		keys, err := b.readKeys(name)
+		if err != nil {
+			return err
+		}
+		b.keys = append(b.keys, keys...)
+	}
+	if err := b.findTargets(); err != nil {
+		return err
+	}
+	if err := b.readPatches(); err != nil {
+		return err
+	}
+	return b.each(b.refusePlaceholder)
 }
 
 // findTargets learns what is to be built, and reads the configurations.
@@ -129,6 +134,9 @@ func (b *build) readConfig(name string) ([]byte, error) {
 // fetchInputs makes all inputs available, the emulator beside the rest.
 func (b *build) fetchInputs(ctx context.Context) error {
 	if err := b.openCache(); err != nil {
+		return err
+	}
+	if err := b.openBundle(ctx); err != nil {
 		return err
 	}
 	if !b.demo {
@@ -187,8 +195,11 @@ func (b *build) bootstrapAndLock(ctx context.Context) error {
 
 // makeLock makes a lock if there is none.
 func (b *build) makeLock() error {
-	if b.demo || b.lock != nil || b.nixos.nixpkgsIsFolder() {
+	if b.demo || b.nixos.nixpkgsIsFolder() {
 		return nil
+	}
+	if b.lock != nil {
+		return b.keepBundleLock()
 	}
 	_, err := b.saveLock()
 	return err

@@ -122,6 +122,9 @@ func (b *build) askCaches(ctx context.Context) {
 	}
 	if b.job.offline {
 		b.caches = all // folders, as check knows
+		if b.bundle != nil && b.bundle.hasCache() {
+			b.caches = append(b.caches, binaryCache{b.job.bundle, b.bundle.cacheURL()})
+		}
 		return
 	}
 	if !b.demo {

@@ -7,9 +7,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/pflag"
 
+	"nixsd-native/internal/bundle"
 	"nixsd-native/nix"
 )
 
@@ -129,10 +131,12 @@ func cleanCache(dir string, everything bool) (freed int64, err error) {
 	return freed, nil
 }
 
-// isScratch recognises the working folder of a demo that was being made.
+// isScratch recognises the working folder of a demo that was being made, and of a bundle
+// that was being unpacked.
 func isScratch(name string) bool {
-	ok, _ := filepath.Match(".demo-*", name)
-	return ok
+	demo, _ := filepath.Match(".demo-*", name)
+	unpacking, _ := filepath.Match(bundle.TempPattern, name)
+	return demo || unpacking
 }
 
 // isOurs recognises what this program puts into a cache, so that nothing else goes
@@ -143,6 +147,9 @@ func isOurs(e fs.DirEntry) bool {
 		if name == part {
 			return true
 		}
+	}
+	if id, ok := strings.CutPrefix(name, bundlePrefix); ok {
+		return hexSHA256.MatchString(id)
 	}
 	return isScratch(name) || len(name) >= 64 && hexSHA256.MatchString(name[:64])
 }

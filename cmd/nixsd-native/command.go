@@ -39,7 +39,7 @@ type splitJob interface {
 // commands in the order in which help shows them.
 func commands() []command {
 	return []command{
-		buildCommand(), fetchCommand(), updateCommand(), shellCommand(), doctorCommand(), binfmtCommand(), cleanCommand(), versionCommand(),
+		buildCommand(), fetchCommand(), updateCommand(), bundleCommand(), shellCommand(), doctorCommand(), binfmtCommand(), cleanCommand(), versionCommand(),
 	}
 }
 

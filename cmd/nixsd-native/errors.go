@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"nixsd-native/binfmt"
+	"nixsd-native/internal/bundle"
 	"nixsd-native/internal/debian"
 	"nixsd-native/internal/fetch"
 	"nixsd-native/internal/image"
@@ -80,7 +81,7 @@ func exitCode(err error) int {
 		return exitBuild
 	case is[*fetch.HashError](err), is[*qemu.HashError](err), is[*qemu.ContentError](err), is[*qemu.UnpinnedError](err),
 		is[*debian.SignatureError](err), is[*debian.ExpiredError](err), is[*debian.FormatError](err), is[*debian.SuiteError](err),
-		is[*nix.TarballError](err), is[*untar.FormatError](err), is[*nix.LockError](err):
+		is[*nix.TarballError](err), is[*untar.FormatError](err), is[*nix.LockError](err), is[*bundle.Error](err):
 		return exitVerify
 	case is[*fetch.NetworkError](err), is[*fetch.OfflineError](err), is[*debian.MirrorsError](err):
 		return exitNetwork

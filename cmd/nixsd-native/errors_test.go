@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"nixsd-native/binfmt"
+	"nixsd-native/internal/bundle"
 	"nixsd-native/internal/debian"
 	"nixsd-native/internal/fetch"
 	"nixsd-native/internal/image"
@@ -48,6 +49,7 @@ var typed = []struct {
 	{&nix.TarballError{Reason: "no install"}, exitVerify},
 	{&untar.FormatError{Name: "../x", Reason: "leaves the folder"}, exitVerify},
 	{&nix.LockError{Reason: "is damaged"}, exitVerify},
+	{&bundle.Error{File: "b", Member: "index.json", Reason: "is damaged"}, exitVerify},
 	{&fetch.NetworkError{Name: "f"}, exitNetwork},
 	{&fetch.OfflineError{Missing: []fetch.Missing{{Name: "f"}}}, exitNetwork},
 	{&debian.MirrorsError{Suite: "trixie"}, exitNetwork},

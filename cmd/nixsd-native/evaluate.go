@@ -38,6 +38,9 @@ func (b *build) evaluate(ctx context.Context) error {
 		return err
 	}
 	b.nixEnv = env
+	if err := b.importSources(ctx); err != nil {
+		return err
+	}
 	errs := make([]error, len(b.targets))
 	free := make(chan struct{}, evaluations(len(b.targets)))
 	var work sync.WaitGroup

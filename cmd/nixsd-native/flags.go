@@ -66,6 +66,7 @@ type sourceFlags struct {
 	offline bool
 	mirrors []string
 	qemu    qemu.Want
+	bundle  string // file with all that is needed, instead of the network
 }
 
 func (f *sourceFlags) register(fs *pflag.FlagSet) {
@@ -76,6 +77,11 @@ func (f *sourceFlags) register(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.offline, "offline", false, "use no network at all, neither here nor in the build")
 }
 
+// registerBundle is for commands that use a bundle.
+func (f *sourceFlags) registerBundle(fs *pflag.FlagSet) {
+	fs.StringVar(&f.bundle, "bundle", "", "take everything from the `file` that \"bundle create\" made; implies --offline")
+}
+
 var hexSHA256 = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 // suiteName is a suite or codename of Debian's archive, such as trixie-backports.
@@ -84,6 +90,7 @@ var suiteName = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
 func (f *sourceFlags) check() error {
 	w := &f.qemu
 	w.SHA256 = strings.ToLower(w.SHA256)
+	f.offline = f.offline || f.bundle != ""
 	switch {
 	case w.Deb != "" && w.Suite != "":
 		return usageErrorf("", "--qemu-deb and --qemu-suite exclude each other")
@@ -144,12 +151,16 @@ func (f *emulationFlags) emulatesOn(system string) bool {
 	return f.mode == emulationHost || f.mode == emulationPrivate || f.mode == emulationAuto && system != nix.System
 }
 
-// namedFiles lists the files that an emulator's flags name.
+// namedFiles lists the files that these flags name.
 func (f *sourceFlags) namedFiles() []string {
-	if !f.debIsFile() {
-		return nil
+	var all []string
+	if f.debIsFile() {
+		all = append(all, f.qemu.Deb)
 	}
-	return []string{f.qemu.Deb}
+	if f.bundle != "" {
+		all = append(all, f.bundle)
+	}
+	return all
 }
 
 // debIsFile reports whether --qemu-deb names a file of this machine.

@@ -49,7 +49,7 @@ const imageBuilder = "ext4-fs.img"
 // forecast asks Nix what it would do, tells it, and stops where that is more than
 // anybody wants without knowing.
 func (b *build) forecastBuild(ctx context.Context) error {
-	dry, err := b.dryRun(ctx)
+	dry, err := b.dryRun(ctx, b.nixEnv)
 	if err != nil {
 		return err
 	}
@@ -74,10 +74,10 @@ func (b *build) forecastBuild(ctx context.Context) error {
 }
 
 // dryRun runs Nix without building.
-func (b *build) dryRun(ctx context.Context) (f nix.Forecast, err error) {
+func (b *build) dryRun(ctx context.Context, env []string) (f nix.Forecast, err error) {
 	var said bytes.Buffer
 	var parseErr error
-	exit, err := b.runInSandbox(ctx, sandbox.Command{Argv: nix.DryRunArgs(b.nix, b.derivations()...), Env: b.nixEnv, Dir: "/"}, nil, nil,
+	exit, err := b.runInSandbox(ctx, sandbox.Command{Argv: nix.DryRunArgs(b.nix, b.derivations()...), Env: env, Dir: "/"}, nil, nil,
 		func(r io.Reader) { f, parseErr = nix.ParseForecast(io.TeeReader(r, &said)) })
 	switch {
 	case err != nil:

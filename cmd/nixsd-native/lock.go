@@ -31,6 +31,9 @@ func (w *workspace) readLock() (*nix.Lock, error) {
 // be named that has what the lock pins: whether it does, its hash tells later.
 func (w *workspace) obeyLock() error {
 	l, err := w.readLock()
+	if err == nil && w.bundle != nil {
+		l, err = w.bundle.obeyed(l)
+	}
 	if err != nil || l == nil {
 		return err
 	}

@@ -54,6 +54,8 @@ type workspace struct {
 
 	warned  *sync.Map               // texts of Nix's warnings
 	onBuild func(derivation string) // told, if not nil, what Nix begins to build
+	onFile  func(nix.CacheFile)     // told what StepBundleList finds
+	bundle  *loadedBundle           // of --bundle
 }
 
 // inputs are the verified files of a build.

@@ -22,6 +22,9 @@ var phaseWords = map[string]string{
 	"build":     "building the image",
 	"deliver":   "delivering the image",
 	"push":      "copying to the binary cache",
+	"closure":   "collecting what the build needs",
+	"pack":      "writing the bundle",
+	"verify":    "verifying the bundle",
 	"clean-up":  "cleaning up",
 }
 
@@ -30,6 +33,8 @@ var phaseVerbs = map[string]string{
 	"handler":   "unpacking",
 	"bootstrap": "unpacking",
 	"deliver":   "copying",
+	"pack":      "writing",
+	"verify":    "checking",
 }
 
 // itemVerbs are the verbs an item may start with, and what they become.

@@ -179,6 +179,10 @@ func (w *workspace) insideStep(ctx context.Context, label string, stdin *os.File
 				w.rep.Note("%s", m.Note)
 				return
 			}
+			if m.File != nil {
+				w.onFile(*m.File)
+				return
+			}
 			last = m
 			w.rep.Bytes(label, m.Done, 0)
 		}), nil)

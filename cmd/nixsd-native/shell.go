@@ -43,6 +43,7 @@ Examples:
 			j.nixosFlags.inputs(fs)
 			j.nixosFlags.changes(fs)
 			j.sourceFlags.register(fs)
+			j.sourceFlags.registerBundle(fs)
 			j.emulationFlags.register(fs)
 			j.cacheFlags.register(fs)
 			j.commonFlags.register(fs)

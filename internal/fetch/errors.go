@@ -140,7 +140,8 @@ func (e *OfflineError) Error() string {
 func (e *OfflineError) Hints() []string {
 	hints := []string{"on a machine with network, run: " + cmp.Or(e.Command, "nixsd-native fetch")}
 	if e.Dir != "" {
-		hints = append(hints, fmt.Sprintf("or copy the missing files into %s by hand, under any name; they are found by their hash", e.Dir))
+		hints = append(hints, "or, there, put all that a build needs into one file: nixsd-native bundle create FILE; and here: build --bundle FILE",
+			fmt.Sprintf("or copy the missing files into %s by hand, under any name; they are found by their hash", e.Dir))
 	}
 	var lines []string
 	for _, m := range e.Missing {
