@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"nixsd-native"
@@ -16,7 +17,7 @@ import (
 )
 
 // bench prepares a folder, measures, prints, and removes the folder.
-func bench(runs int, cache string) error {
+func bench(runs int, cache, only string) error {
 	dir, err := os.MkdirTemp("", "nixsd-bench-*")
 	if err != nil {
 		return err
@@ -34,7 +35,14 @@ func bench(runs int, cache string) error {
 		return err
 	}
 	var results []result
-	for _, c := range l.comparisons() {
+	all, err := l.comparisons()
+	if err != nil {
+		return err
+	}
+	for _, c := range all {
+		if !strings.Contains(c.name, only) {
+			continue
+		}
 		r, err := c.measure(runs)
 		if err != nil {
 			return err
@@ -51,6 +59,7 @@ type lab struct {
 	program    string
 	deb        string // emulator's package
 	blocks     string // Nix's tarball as xz 5.6 and newer compresses: in blocks of 24 MiB
+	stopMirror func()
 	oneBlock   string // the same as upstream's build does: xz --threads=1
 }
 
@@ -78,7 +87,17 @@ func (l *lab) demo(command string, more ...string) []string {
 }
 
 func (l *lab) clean() {
-	quietly(exec.Command(l.program, "clean", "--store", "--state-dir", l.path("state"), "--cache-dir", l.path("none")))
+	if l.stopMirror != nil {
+		l.stopMirror()
+	}
+	for _, name := range []string{"state", "bundle-state"} {
+		quietly(l.cleaner(l.path(name), l.path("none")))
+	}
+}
+
+// cleaner is a command that empties a store, whose files may be nobody else's to remove.
+func (l *lab) cleaner(state, cache string) *exec.Cmd {
+	return exec.Command(l.program, "clean", "--store", "--state-dir", state, "--cache-dir", cache)
 }
 
 func (l *lab) findDeb() error {
@@ -107,7 +126,8 @@ func (l *lab) packTarball() error {
 	)
 }
 
-func (l *lab) comparisons() []comparison {
+func (l *lab) comparisons() ([]comparison, error) {
+	fetched, err := l.fetched()
 	emulator := l.path("emulator")
 	unpack := fmt.Sprintf("dpkg-deb --fsys-tarfile '%s' | tar x -C '%s' ./usr/bin/qemu-aarch64", l.deb, emulator)
 	return []comparison{
@@ -133,7 +153,11 @@ func (l *lab) comparisons() []comparison {
 			theirs: l.assembled("emulated"),
 			target: "2.5 times faster", met: ratio(2.5),
 		},
-	}
+		l.fleet(),
+		l.bundleCreated(),
+		l.bundleUsed(),
+		fetched,
+	}, err
 }
 
 // assembled is a build of nothing but root file system and image, by tools of a kind.

@@ -1,9 +1,9 @@
 // Command bench times nixsd-native against the tools that it replaces, as whole
 // processes, and prints a table of medians with ratios:
 //
-//	go run ./internal/bench [-runs 5] [-cache FOLDER]
+//	go run ./internal/bench [-runs 5] [-cache FOLDER] [-only TEXT]
 //
-// It needs a Debian mirror once, and dpkg-deb, tar and xz. As root it measures what
+// It needs a Debian mirror once, and dpkg-deb, tar, xz and zstd. As root it measures what
 // root's builds do, else what a user's do.
 package main
 
@@ -22,6 +22,7 @@ import (
 const (
 	emulatorArg0 = "bench-emulator"
 	nixArg0      = "bench-nix"
+	fetchArg0    = "bench-fetch"
 )
 
 func main() {
@@ -35,11 +36,14 @@ func main() {
 		err = installEmulator(os.Args[1], os.Args[2])
 	case nixArg0:
 		err = installNix(os.Args[1], os.Args[2])
+	case fetchArg0:
+		err = fetchPackages(os.Args[1], os.Args[2], os.Args[3], os.Args[4])
 	default:
 		runs := flag.Int("runs", 5, "runs of each command, after one that is not counted")
 		cache := flag.String("cache", "", "a cache folder that is kept, to save downloads")
+		only := flag.String("only", "", "measure only what has this in its name")
 		flag.Parse()
-		err = bench(*runs, *cache)
+		err = bench(*runs, *cache, *only)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)

@@ -63,7 +63,7 @@ func (c command) run() (sample, error) {
 		}
 	}
 	cmd := exec.Command(c.argv[0], c.argv[1:]...)
-	if c.argv[0] == emulatorArg0 || c.argv[0] == nixArg0 {
+	if slices.Contains([]string{emulatorArg0, nixArg0, fetchArg0}, c.argv[0]) {
 		self, err := os.Executable()
 		if err != nil {
 			return sample{}, err
