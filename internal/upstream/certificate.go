@@ -20,11 +20,11 @@ type authority struct {
 	key  *ecdsa.PrivateKey
 }
 
-func newAuthority() (a authority, err error) {
+func newAuthority(name string) (a authority, err error) {
 	now := time.Now()
 	a.cert = &x509.Certificate{
 		SerialNumber: big.NewInt(1),
-		Subject:      pkix.Name{CommonName: "nixsd-native tests"},
+		Subject:      pkix.Name{CommonName: name},
 		NotBefore:    now.Add(-time.Hour), NotAfter: now.Add(24 * time.Hour),
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	}
@@ -39,9 +39,10 @@ func (a authority) pem() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.der})
 }
 
-// NewAuthority returns, in PEM, the certificate of a CA that has signed nothing.
+// NewAuthority returns, in PEM, the certificate of a CA that has signed nothing, and whose
+// name is none of a server's.
 func NewAuthority() ([]byte, error) {
-	a, err := newAuthority()
+	a, err := newAuthority("nixsd-native nobody")
 	return a.pem(), err
 }
 
@@ -52,7 +53,7 @@ const TestDomain = "nixsd.test"
 // certificates makes a CA, returned in PEM, and a certificate of it for this machine and
 // for TestDomain.
 func certificates() (authority []byte, leaf tls.Certificate, err error) {
-	ca, err := newAuthority()
+	ca, err := newAuthority("nixsd-native tests")
 	if err != nil {
 		return nil, leaf, err
 	}
