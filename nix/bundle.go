@@ -58,7 +58,7 @@ func FetchArgs(i Installation, paths ...string) []string {
 // FlakeInputsArgs returns the arguments that fetch a flake's inputs and print where they
 // are in the store, for ParseFlakeInputs.
 func FlakeInputsArgs(i Installation, ref string) []string {
-	return []string{i.Program("nix"), "flake", "archive", "--log-format", "internal-json", "--json", ref}
+	return []string{i.Program("nix"), "flake", "archive", "--log-format", "internal-json", "--json", "--no-write-lock-file", ref}
 }
 
 // ParseFlakeInputs reads the store paths of a flake and of all its inputs.

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -67,53 +66,61 @@ func (b *bundling) preflightBundle(ctx context.Context) error {
 	return b.lockState(ctx)
 }
 
-// collect finds out what an empty store would fetch and build, and puts what is fetched
-// into a binary cache.
+// collect finds out what an empty store would fetch and build, and puts what is fetched,
+// and what evaluation read, into a binary cache.
 func (b *bundling) collect(ctx context.Context) error {
 	for _, t := range b.targets {
 		if t.err != nil {
 			return t.err
 		}
 	}
-	b.scratch = true
-	if _, err := b.insideStep(ctx, "", nil, nix.StepBundleRemove); err != nil { // of a killed run
-		return err
-	}
-	if _, err := b.runNix(ctx, nix.CopyDerivationsArgs(b.nix, b.derivations()...), b.nixEnv); err != nil {
-		return err
-	}
-	empty, err := b.nixEnvironment(nix.Conf{
-		Substituters: urls(b.caches), TrustedKeys: b.trusted, Options: map[string]string{"store": nix.EmptyStore},
-	})
-	if err != nil {
-		return err
-	}
-	dry, err := b.dryRun(ctx, empty)
+	empty, dry, err := b.emptyStore(ctx)
 	if err != nil {
 		return err
 	}
 	b.rep.Note("an empty store would fetch %d store paths, %s, and build %d derivations", len(dry.Fetch), size(dry.Download), len(dry.Build))
 	downloads, err := b.downloads(dry)
-	if err != nil {
+	if err := firstError(err, b.allowed(downloads)); err != nil {
 		return err
 	}
 	sources, err := b.sources(ctx)
 	if err != nil {
 		return err
 	}
-	if err := b.inParts(dry.Fetch, func(part []string) error { return b.do(ctx, nix.FetchArgs(b.nix, part...), empty) }); err != nil {
-		return err
+	for _, do := range []func() error{
+		func() error {
+			return b.inParts(dry.Fetch, func(part []string) error { return b.do(ctx, nix.FetchArgs(b.nix, part...), empty) })
+		},
+		func() error { return b.copyToCache(ctx, empty, slices.Concat(dry.Fetch, sources)) },
+		func() error { return b.addDownloads(ctx, downloads) },
+		func() error { return b.addFlakes(ctx) },
+		func() error { return b.listCache(ctx) },
+	} {
+		if err := do(); err != nil {
+			return err
+		}
 	}
-	if err := b.copyToCache(ctx, empty, slices.Concat(dry.Fetch, sources)); err != nil {
-		return err
+	return nil
+}
+
+// emptyStore makes a store with nothing but the derivations, and what evaluation put
+// beside them, and asks Nix what it would do there. env is that store's.
+func (b *bundling) emptyStore(ctx context.Context) (env []string, dry nix.Forecast, err error) {
+	b.scratch = true
+	if _, err := b.insideStep(ctx, "", nil, nix.StepBundleRemove); err != nil { // of a killed run
+		return nil, dry, err
 	}
-	if err := b.addDownloads(ctx, downloads); err != nil {
-		return err
+	if err := b.do(ctx, nix.CopyDerivationsArgs(b.nix, b.derivations()...), b.nixEnv); err != nil {
+		return nil, dry, err
 	}
-	if err := b.addFlakes(ctx); err != nil {
-		return err
+	env, err = b.nixEnvironment(nix.Conf{
+		Substituters: urls(b.caches), TrustedKeys: b.trusted, Options: map[string]string{"store": nix.EmptyStore},
+	})
+	if err != nil {
+		return nil, dry, err
 	}
-	return b.listCache(ctx)
+	dry, err = b.dryRun(ctx, env)
+	return env, dry, err
 }
 
 // do is runNix without what is printed.
@@ -140,41 +147,12 @@ func (b *bundling) copyToCache(ctx context.Context, env, paths []string) error {
 	return b.inParts(paths, func(part []string) error { return b.do(ctx, nix.CopyToCacheArgs(b.nix, part...), env) })
 }
 
-// downloads are the derivations among what would be built whose output is fixed: what
-// the build gets from the network. Without --sources there must be none.
-func (b *bundling) downloads(dry nix.Forecast) ([]string, error) {
-	var all []string
-	for _, drv := range dry.Build {
-		f, err := b.session.Open(drv)
-		if err != nil {
-			return nil, err
-		}
-		fixed, err := nix.FixedOutput(f)
-		f.Close()
-		if err != nil {
-			return nil, err
-		}
-		if fixed {
-			all = append(all, drv)
-		}
+// allowed refuses downloads without --sources.
+func (b *bundling) allowed(downloads []string) error {
+	if len(downloads) == 0 || b.withSources {
+		return nil
 	}
-	if len(all) == 0 || b.withSources {
-		return all, nil
-	}
-	var names []string
-	for _, drv := range all {
-		names = append(names, nix.DerivationName(drv))
-	}
-	return nil, usageErrorf("add --sources", "without network a build would lack what no cache has and it would download: %s", summarized(names))
-}
-
-// summarized lists the first of many names.
-func summarized(names []string) string {
-	const most = 8
-	if len(names) <= most {
-		return strings.Join(names, ", ")
-	}
-	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
+	return usageErrorf("add --sources", "without network a build would lack what no cache has and it would download: %s", summarized(downloads))
 }
 
 // sources are what evaluation put into the store: other machines may lack what some of

@@ -60,6 +60,9 @@ func (b *build) forecastBuild(ctx context.Context) error {
 		return err
 	}
 	f := b.forecast
+	if err := b.warnOfLack(dry); err != nil {
+		return err
+	}
 	if b.job.dryRun {
 		b.printed = func() error { return b.printForecast(f) }
 		return nil

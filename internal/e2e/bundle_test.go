@@ -268,6 +268,30 @@ func (n nixos) buildFromBundle(t *testing.T, file, key string, built []string) {
 	}
 }
 
+// A flake's inputs are in its bundle: without network it is evaluated, and what its image
+// needs of the cache is there.
+func TestFlakeBundle(t *testing.T) {
+	check := mustStay(t)
+	n := newNixOS(t)
+	key := n.servedCache(t)
+	dir := n.flakeFolder(t, "bundle-flake")
+	flags := []string{"--log-format", "json", "--flake", "path:.#rpi", "--ssh-key", n.keyFile(t), "--trusted-public-key", key}
+	j := n.job(dir, n.args("bundle", slices.Concat([]string{"create", "../flake.nixsd", "--substituter", n.CacheURL()}, flags)...))
+	j.env = n.alone(t)
+	must(t, j)
+	p := n.caller.places("bundle-flake")
+	away := slices.Concat(p.with("build", "--dry-run", "--json", "--bundle", "../flake.nixsd"), flags)
+	r := must(t, job{as: n.caller, dir: dir, isolated: true, args: away})
+	var f struct {
+		Fetch int `json:"fetch_paths"`
+		Build []string
+	}
+	if err := json.Unmarshal([]byte(r.out), &f); err != nil || f.Fetch < len(inCache) || !slices.Contains(f.Build, imageName) || slices.Contains(f.Build, "linux") {
+		t.Errorf("build --dry-run = %s, %v; want the cache's paths to be fetched", r.out, err)
+	}
+	check(t)
+}
+
 // As root, a bundle is the caller's, and what is unpacked is the worker's.
 func TestBundleAsRoot(t *testing.T) {
 	check := mustStay(t)
