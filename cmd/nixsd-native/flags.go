@@ -120,7 +120,10 @@ const (
 )
 
 // emulationFlags say how aarch64 programs are run.
-type emulationFlags struct{ mode string }
+type emulationFlags struct {
+	mode   string
+	remote bool // a remote builder does the aarch64 work, so auto means none
+}
 
 func (f *emulationFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.mode, "emulation", emulationAuto, "`auto|host|private|none`: where the emulator is registered")
@@ -138,7 +141,7 @@ func (f *emulationFlags) check(w qemu.Want) error {
 
 // emulates reports whether this host needs an emulator.
 func (f *emulationFlags) emulates() bool {
-	return f.mode == emulationHost || f.mode == emulationPrivate || f.mode == emulationAuto && runtime.GOARCH != "arm64"
+	return f.mode == emulationHost || f.mode == emulationPrivate || f.mode == emulationAuto && runtime.GOARCH != "arm64" && !f.remote
 }
 
 // namedFiles lists the files that an emulator's flags name.

@@ -33,6 +33,7 @@ type workspace struct {
 	lock     *nix.Lock        // of fetchInputs, if there was one
 	resolved resolved         // likewise, if there was none
 	patches  [][]byte         // of nixpkgs
+	builders builders         // of preflight: remote ones that answered
 	inputs   inputs           // of fetchInputs
 	mode     string           // of registerHandler: host, private or none
 	emulator *os.File         // likewise, for private

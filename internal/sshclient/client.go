@@ -64,7 +64,8 @@ func ParseKey(name string, pem []byte) (Key, error) {
 type Conn struct {
 	client  *ssh.Client
 	HostKey ssh.PublicKey
-	Key     int // index of the key in Target.Keys that let us in
+	Address string // IP address that answered
+	Key     int    // index of the key in Target.Keys that let us in
 }
 
 // Close ends the connection.
@@ -80,6 +81,9 @@ func Dial(ctx context.Context, t Target) (*Conn, error) {
 	stop := context.AfterFunc(ctx, func() { raw.Close() })
 	defer stop()
 	c := &Conn{}
+	if tcp, ok := raw.RemoteAddr().(*net.TCPAddr); ok {
+		c.Address = tcp.IP.String()
+	}
 	var badHost error
 	config := &ssh.ClientConfig{
 		User: t.User, HostKeyAlgorithms: t.Known.algorithms(t.address()),
