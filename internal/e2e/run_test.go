@@ -28,6 +28,7 @@ type job struct {
 	isolated bool              // in a network namespace without interfaces
 	binds    map[string]string // file to what is mounted over it, for this run only
 	input    string            // standard input
+	network  *os.File          // network namespace, if it is another one
 }
 
 // An event is a line of --log-format json.
@@ -86,7 +87,11 @@ func start(t *testing.T, j job) *process {
 		t.Fatal(err)
 	}
 	p.cmd.Stderr = w
-	err = startWith(p.cmd, j.binds)
+	if j.network != nil {
+		err = startInNetwork(p.cmd, j.network)
+	} else {
+		err = startWith(p.cmd, j.binds)
+	}
 	w.Close()
 	if err != nil {
 		t.Fatal(err)
