@@ -39,6 +39,7 @@ type remote struct {
 	hostKey ssh.Signer
 	login   []byte // private key that it lets in, in OpenSSH's format
 	log     *safeBuffer
+	stop    func() // ends the machine
 }
 
 // A safeBuffer is written to by a process and read by a test.
@@ -229,11 +230,15 @@ func (r *remote) start(t *testing.T) {
 	}
 	testenv.Need(t, "namespaces", cmd.Start())
 	started.add(cmd.Process.Pid)
-	t.Cleanup(func() {
+	r.stop = sync.OnceFunc(func() {
 		stdin.Close()
-		time.AfterFunc(5*time.Second, func() { cmd.Process.Kill() })
+		late := time.AfterFunc(5*time.Second, func() { cmd.Process.Kill() })
 		cmd.Wait()
+		late.Stop()
 		started.remove(cmd.Process.Pid)
+	})
+	t.Cleanup(func() {
+		r.stop()
 		if t.Failed() {
 			t.Logf("the builder said:\n%s", tail(strings.Split(r.log.String(), "\n")))
 		}

@@ -28,15 +28,20 @@ func newClient(t *testing.T, name string) client {
 	c := client{caller: caller{user().uid, filepath.Join(lab(), name)}, remote: startRemote(t, p.cache)}
 	c.places = c.caller.places("remote")
 	t.Cleanup(func() { removeWritable(c.home) })
-	for _, dir := range []string{c.folder(t, "."), c.cache} {
+	for _, dir := range []string{c.folder(t, "."), c.cache, filepath.Join(c.cache, "demo")} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			t.Fatal(err)
 		}
 		c.own(t, dir)
 	}
-	for _, name := range listing(t, p.cache) {
-		if info, err := os.Stat(filepath.Join(p.cache, name)); err == nil && info.Mode().IsRegular() && !strings.Contains(name, "qemu-user") {
-			if err := os.Link(filepath.Join(p.cache, name), filepath.Join(c.cache, name)); err != nil {
+	for _, pattern := range []string{"*", "demo/*"} {
+		files, _ := filepath.Glob(filepath.Join(p.cache, pattern))
+		for _, file := range files {
+			info, err := os.Stat(file)
+			if err == nil && info.Mode().IsRegular() && !strings.Contains(file, "qemu-user") {
+				err = os.Link(file, c.cache+strings.TrimPrefix(file, p.cache))
+			}
+			if err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -148,6 +153,7 @@ func TestRemoteBuilder(t *testing.T) {
 	}
 	c.mustHide(t, r)
 	c.checkInside(t)
+	c.stop()
 	check(t)
 }
 
@@ -208,6 +214,7 @@ func TestRemoteRefused(t *testing.T) {
 		r.mustBeClear(t, f.name, f.status, f.says)
 		c.mustHide(t, r)
 	}
+	c.stop()
 	check(t)
 }
 
@@ -243,5 +250,6 @@ func TestRemoteBuilderRoot(t *testing.T) {
 		t.Errorf("the forecast told nothing of slots\n%s", r.errs)
 	}
 	c.mustHide(t, r)
+	c.stop()
 	check(t)
 }
