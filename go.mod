@@ -7,6 +7,7 @@ require (
 	github.com/blakesmith/ar v0.0.0-20190502131153-809d4375e1fb
 	github.com/bluekeyes/go-gitdiff v0.9.0
 	github.com/cheggaaa/pb/v3 v3.3.0
+	github.com/kevinburke/ssh_config v1.6.0
 	github.com/klauspost/compress v1.20.3
 	github.com/mikelolasagasti/xz v1.0.1
 	github.com/nix-community/go-nix v0.0.0-20250101154619-4bdde671e0a1

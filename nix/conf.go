@@ -23,6 +23,9 @@ type Conf struct {
 	Shell string
 
 	Substituters, TrustedKeys []string
+	// Builders describes remote builders, see BuildersSetting. They fetch from caches what
+	// those have, so that it does not go through this machine.
+	Builders string
 	// Cores and Jobs are as Nix's cores and max-jobs; 0 means all.
 	Cores, Jobs int
 	// Options are further settings, name to value, which win.
@@ -67,6 +70,9 @@ func (c Conf) Text() (string, error) {
 		"fallback":                          "true", // what a cache fails to deliver is built
 		"require-sigs":                      "true",
 		"experimental-features":             "nix-command flakes",
+	}
+	if c.Builders != "" {
+		settings["builders"], settings["builders-use-substitutes"] = c.Builders, "true"
 	}
 	if c.Shell != "" {
 		settings["sandbox-paths"] = "/bin/sh=" + c.Shell

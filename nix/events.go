@@ -27,6 +27,7 @@ type ActivityType int
 const (
 	CopyPath     ActivityType = 100
 	FileTransfer ActivityType = 101
+	Realise      ActivityType = 102 // all work; what is below it is a remote builder's
 	CopyPaths    ActivityType = 103
 	Builds       ActivityType = 104
 	BuildOne     ActivityType = 105
@@ -61,6 +62,8 @@ type Event struct {
 	// Path is the derivation that is built or the store path or URL that is
 	// fetched.
 	Path string
+	// Parent is the activity that a starting one is a part of, or 0.
+	Parent uint64
 
 	Done, Expected, Running, Failed int64
 }
@@ -88,6 +91,7 @@ func ParseEvent(line []byte) (e Event, ok bool) {
 type rawEvent struct {
 	Action string
 	ID     uint64
+	Parent uint64
 	Level  int
 	Type   int
 	Text   string
@@ -104,7 +108,7 @@ func (r rawEvent) event() (Event, bool) {
 		e.Fatal = r.Level == LevelError && r.RawMsg != "" // logEI() of src/libutil/logging.cc alone adds it
 		return e, e.Text != ""
 	case "start":
-		e.Kind, e.Type, e.Text, e.Path = Start, ActivityType(r.Type), clean(r.Text), clean(r.str(0))
+		e.Kind, e.Type, e.Text, e.Path, e.Parent = Start, ActivityType(r.Type), clean(r.Text), clean(r.str(0)), r.Parent
 		return e, true
 	case "stop":
 		e.Kind = Stop

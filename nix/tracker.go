@@ -83,12 +83,7 @@ func (t *Tracker) Apply(e Event) (derivation string) {
 	}
 	switch e.Kind {
 	case Start:
-		t.types[e.ID] = e.Type
-		if e.Type == BuildOne {
-			t.builds[e.ID] = &builder{name: DerivationName(e.Path), drv: e.Path}
-			t.order = append(t.order, e.ID)
-			return t.builds[e.ID].name
-		}
+		return t.start(e)
 	case Stop:
 		return t.stop(e.ID)
 	case LogLine:
@@ -106,6 +101,28 @@ func (t *Tracker) Apply(e Event) (derivation string) {
 		}
 	}
 	return ""
+}
+
+// start takes the begin of an activity in. What a remote builder's Nix tells comes along:
+// its counts are not ours, and the build that it begins is one that began here.
+func (t *Tracker) start(e Event) (derivation string) {
+	t.types[e.ID] = e.Type
+	remote := e.Parent != 0 && t.types[e.Parent] == Realise
+	if remote && e.Type != BuildOne {
+		t.types[e.ID] = 0
+	}
+	if e.Type != BuildOne {
+		return ""
+	}
+	for _, id := range t.order {
+		if b := t.builds[id]; remote && b.drv == e.Path {
+			t.builds[e.ID] = b
+			return b.name
+		}
+	}
+	t.builds[e.ID] = &builder{name: DerivationName(e.Path), drv: e.Path}
+	t.order = append(t.order, e.ID)
+	return t.builds[e.ID].name
 }
 
 func (t *Tracker) stop(id uint64) (derivation string) {

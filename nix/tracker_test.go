@@ -52,6 +52,32 @@ func TestTrackerBuild(t *testing.T) {
 	}
 }
 
+// A remote builder's Nix tells of the same build, and counts, too, which is not added.
+func TestTrackerRemote(t *testing.T) {
+	const drv = "/nix/store/rbz2mbvf22551lr041c4d96s8j9spw9f-part-1.0.drv"
+	log := []string{ // as Nix 2.26 with a builder of 2.8 has it
+		`{"action":"start","fields":[],"id":1,"level":0,"parent":0,"text":"","type":102}`,
+		`{"action":"start","fields":[],"id":2,"level":0,"parent":0,"text":"","type":104}`,
+		`{"action":"start","fields":[],"id":3,"level":0,"parent":0,"text":"","type":103}`,
+		`{"action":"start","fields":["` + drv + `","ssh-ng://b",1,1],"id":4,"level":3,"parent":0,"text":"","type":105}`,
+		`{"action":"result","fields":[0,1,1,0],"id":2,"type":105}`,
+		`{"action":"start","id":5,"level":3,"parent":1,"text":"copying 18 paths","type":103}`,
+		`{"action":"result","fields":[18,18,0,0],"id":5,"type":105}`,
+		`{"action":"start","id":6,"level":0,"parent":1,"text":"","type":104}`,
+		`{"action":"result","fields":[1,1,0,0],"id":6,"type":105}`,
+		`{"action":"start","fields":["` + drv + `","",1,1],"id":7,"level":3,"parent":1,"text":"","type":105}`,
+		`{"action":"result","fields":["hello"],"id":7,"type":101}`,
+		`{"action":"stop","id":7}`,
+		`{"action":"stop","id":4}`,
+		`{"action":"result","fields":[1,1,0,0],"id":2,"type":105}`,
+	}
+	track, story := follow(t, []byte("@nix "+strings.Join(log, "\n@nix ")+"\n"))
+	want := []string{"0/0 -0 []", "0/0 -0 [part-1.0]", "0/1 -0 [part-1.0]", "part-1.0> hello", "0/1 -0 [part-1.0]", "0/1 -0 []", "1/1 -0 []"}
+	if !slices.Equal(story, want) || track.Status().Copied != 0 {
+		t.Errorf("the build went\n%q, with %d paths copied; want\n%q", story, track.Status().Copied, want)
+	}
+}
+
 // TestTrackerFailures shows that builds that ran beside each other are told apart,
 // and failures are counted.
 func TestTrackerFailures(t *testing.T) {

@@ -90,7 +90,10 @@ func prepared(t *testing.T, m mode) Spec {
 			{Source: readonly, Target: "/readonly"},
 			{Source: writable, Target: "/writable", Writable: true, Exec: true},
 		},
-		Files: []File{{Path: "/etc/nixsd/conf", Mode: 0o640, Data: []byte("text")}},
+		Files: []File{
+			{Path: "/etc/nixsd/conf", Mode: 0o640, Data: []byte("text")},
+			{Path: "/etc/nixsd/key", Mode: 0o400, Data: []byte("key"), ReadOnly: true},
+		},
 		Links: []Link{{Path: "/bin/link", Target: "inside"}},
 	}
 	if m.locked {
@@ -248,6 +251,10 @@ var outcomes = map[string]string{
 	"remove the read-only file":   "EROFS",
 	"write what is mounted below": "EROFS",
 	"write the writable folder":   "",
+	"write a file of ours":        "",
+	"write a read-only one":       "EROFS",
+	"remove a read-only one":      "EBUSY",
+	"replace a read-only one":     "EBUSY",
 	"run from a noexec folder":    "EACCES",
 	"run a set-uid program":       "EPERM",
 	"make a device":               "EPERM",

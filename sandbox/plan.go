@@ -69,7 +69,7 @@ func plan(s Spec) ([]step, error) {
 		b.hostMount(m)
 	}
 	for _, f := range s.Files {
-		b.file(f)
+		b.file(f, s.Root)
 	}
 	for _, l := range s.Links {
 		b.link(b.inside(l.Path), l.Target)
@@ -134,10 +134,14 @@ func (b *builder) link(target, to string) {
 	b.steps = append(b.steps, step{kind: makeLink, target: target, source: to})
 }
 
-func (b *builder) file(f File) {
+// file makes a file; one that is read-only is bound to itself, where root is on the host.
+func (b *builder) file(f File, root string) {
 	target := b.inside(f.Path)
 	b.claim(target)
 	b.steps = append(b.steps, step{kind: makeFile, target: target, mode: f.Mode, bytes: f.Data})
+	if f.ReadOnly {
+		b.steps = append(b.steps, step{kind: bindFile, target: target, source: path.Join(root, target), flags: readOnly | noSuid | noDev | noExec})
+	}
 }
 
 func (b *builder) hostMount(m Mount) {

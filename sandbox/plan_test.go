@@ -80,6 +80,9 @@ file run/nixsd/qemu 644
 bind file run/nixsd/qemu < /cache/q ro nosuid nodev
 dir etc 755
 file etc/passwd 640 "root"
+dir etc/ssh 755
+file etc/ssh/key 400 "k"
+bind file etc/ssh/key < /state/mnt/etc/ssh/key ro nosuid nodev noexec
 dir usr 755
 dir usr/bin 755
 link usr/bin/env < /nix/env
@@ -94,7 +97,8 @@ func TestPlan(t *testing.T) {
 			{Source: "/cache", Target: "/inputs"},
 			{Source: "/cache/q", Target: "/run/nixsd/qemu", IsFile: true, Exec: true},
 		},
-		Files: []File{{Path: "/etc/passwd", Mode: 0o640, Data: []byte("root")}},
+		Root:  "/state/mnt",
+		Files: []File{{Path: "/etc/passwd", Mode: 0o640, Data: []byte("root")}, {Path: "/etc/ssh/key", Mode: 0o400, Data: []byte("k"), ReadOnly: true}},
 		Links: []Link{{Path: "/usr/bin/env", Target: "/nix/env"}},
 	})
 	if err != nil {

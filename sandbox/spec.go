@@ -41,6 +41,9 @@ type File struct {
 	Path string
 	Mode uint32
 	Data []byte
+	// ReadOnly keeps root inside from changing, replacing or removing it: the file is a
+	// mount of its own.
+	ReadOnly bool
 }
 
 // A Link is a symbolic link.

@@ -96,7 +96,7 @@ var onlyIn = map[string]*regexp.Regexp{
 	"github.com/ulikunitz/xz":         regexp.MustCompile(`^(qemu|internal/(deb|decompress|upstream))/`),
 	"github.com/blakesmith/ar":        regexp.MustCompile(`^internal/deb/`),
 	"github.com/ProtonMail/":          regexp.MustCompile(`^internal/debian/`),
-	"golang.org/x/crypto/ssh":         regexp.MustCompile(`^cmd/nixsd-native/`),
+	"golang.org/x/crypto/ssh":         regexp.MustCompile(`^(cmd/nixsd-native|internal/sshclient)/`),
 	"golang.org/x/term":               regexp.MustCompile(`^cmd/nixsd-native/`),
 	"github.com/nix-community/go-nix": regexp.MustCompile(`^(nix|internal/demo)/`),
 }

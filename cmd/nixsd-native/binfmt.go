@@ -56,7 +56,7 @@ func (j *binfmtJob) run(ctx context.Context, a *app) error {
 	case "unregister":
 		return a.privileges.UnregisterHost(ctx)
 	}
-	mode := emulationFlags{emulationHost}
+	mode := emulationFlags{mode: emulationHost}
 	w := newWorkspace(a, &j.commonFlags, &j.sourceFlags, &mode)
 	err := w.steps(ctx, []step{
 		{"inputs", func(ctx context.Context) error {

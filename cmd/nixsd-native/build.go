@@ -16,6 +16,7 @@ type buildJob struct {
 	emulationFlags
 	cacheFlags
 	pushFlags
+	buildersFlags
 	configs    []string
 	output     string
 	demo       bool
@@ -65,6 +66,7 @@ func (j *buildJob) register(fs *pflag.FlagSet) {
 	j.emulationFlags.register(fs)
 	j.cacheFlags.register(fs)
 	j.pushFlags.register(fs)
+	j.buildersFlags.register(fs)
 	fs.BoolVar(&j.dryRun, "dry-run", false, "tell what would be downloaded and built, and stop")
 	fs.BoolVar(&j.allowHeavy, "allow-heavy", false, "go on although a kernel, a compiler or the like would be built under emulation")
 	fs.StringVar(&j.compress, "compress", compressNone, "`none|zstd`: compress the delivered image")
@@ -77,7 +79,7 @@ func (j *buildJob) register(fs *pflag.FlagSet) {
 }
 
 func (j *buildJob) check(args []string) error {
-	for _, err := range []error{j.commonFlags.check(), j.sourceFlags.check(), j.emulationFlags.check(j.qemu), j.nixosFlags.check(j.demo), j.cacheFlags.check(j.offline), j.pushFlags.check(j)} {
+	for _, err := range []error{j.commonFlags.check(), j.sourceFlags.check(), j.emulationFlags.check(j.qemu), j.nixosFlags.check(j.demo), j.cacheFlags.check(j.offline), j.pushFlags.check(j), j.buildersFlags.check(j.offline, j.sandboxed)} {
 		if err != nil {
 			return err
 		}
@@ -101,7 +103,7 @@ func (j *buildJob) check(args []string) error {
 func (j *buildJob) needs() needs {
 	n := j.nixosNeeds(j.configs, j.demo)
 	n.state, n.cache, n.output, n.offline, n.trustedDeb = j.state, j.cache, j.output, j.offline, j.qemu.SHA256
-	n.files = slices.Concat(j.sshKeys, j.namedFiles(), j.nixosFlags.files(), j.pushFlags.files())
+	n.files = slices.Concat(j.sshKeys, j.namedFiles(), j.nixosFlags.files(), j.pushFlags.files(), j.buildersFlags.files())
 	n.caches = j.cacheFlags.folders()
 	n.push, _ = folderOf(j.pushTo)
 	return n

@@ -62,6 +62,9 @@ func (b *build) preflight(ctx context.Context) error {
 	if b.fileName != "" && (path.Ext(b.fileName) == ".zst") != (b.job.compress == compressZstd) {
 		return usageErrorf("name it like card.img, and with --compress zstd like card.img.zst", "--output %s does not fit --compress %s", b.job.output, b.job.compress)
 	}
+	if err := b.askBuilders(ctx); err != nil {
+		return err
+	}
 	return b.lockState(ctx)
 }
 

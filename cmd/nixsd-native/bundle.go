@@ -141,7 +141,7 @@ type bundleResult struct {
 
 // verify reads a whole bundle.
 func (j *bundleJob) verify(ctx context.Context, a *app) error {
-	w := newWorkspace(a, &j.commonFlags, &sourceFlags{offline: true}, &emulationFlags{emulationNone})
+	w := newWorkspace(a, &j.commonFlags, &sourceFlags{offline: true}, &emulationFlags{mode: emulationNone})
 	var found bundleResult
 	err := w.steps(ctx, []step{{"verify", func(ctx context.Context) error {
 		f, err := w.openBundleFile(j.file)

@@ -79,7 +79,7 @@ func (b *bundling) collect(ctx context.Context) error {
 		return err
 	}
 	b.rep.Note("an empty store would fetch %d store paths, %s, and build %d derivations", len(dry.Fetch), size(dry.Download), len(dry.Build))
-	downloads, err := b.downloads(dry)
+	downloads, err := b.fixedOutputs(dry)
 	if err := firstError(err, b.allowed(downloads)); err != nil {
 		return err
 	}

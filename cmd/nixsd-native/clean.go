@@ -47,7 +47,7 @@ func (j *cleanJob) needs() needs {
 }
 
 func (j *cleanJob) run(ctx context.Context, a *app) error {
-	w := newWorkspace(a, &j.commonFlags, &sourceFlags{offline: true}, &emulationFlags{emulationNone})
+	w := newWorkspace(a, &j.commonFlags, &sourceFlags{offline: true}, &emulationFlags{mode: emulationNone})
 	err := j.clean(ctx, &w)
 	w.close()
 	return w.finish(err)

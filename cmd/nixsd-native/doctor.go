@@ -52,7 +52,7 @@ type finding struct {
 }
 
 func (j *doctorJob) run(ctx context.Context, a *app) error {
-	w := newWorkspace(a, &j.commonFlags, &j.sourceFlags, &emulationFlags{emulationNone})
+	w := newWorkspace(a, &j.commonFlags, &j.sourceFlags, &emulationFlags{mode: emulationNone})
 	d := &doctor{workspace: &w}
 	d.examine(ctx)
 	w.close()

@@ -127,7 +127,10 @@ const (
 )
 
 // emulationFlags say how aarch64 programs are run.
-type emulationFlags struct{ mode string }
+type emulationFlags struct {
+	mode   string
+	remote bool // a remote builder does the aarch64 work, so auto means none
+}
 
 func (f *emulationFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.mode, "emulation", emulationAuto, "`auto|host|private|none`: where the emulator is registered")
@@ -148,7 +151,7 @@ func (f *emulationFlags) emulates() bool { return f.emulatesOn(nativeSystem()) }
 
 // emulatesOn reports whether a host of a system needs an emulator.
 func (f *emulationFlags) emulatesOn(system string) bool {
-	return f.mode == emulationHost || f.mode == emulationPrivate || f.mode == emulationAuto && system != nix.System
+	return f.mode == emulationHost || f.mode == emulationPrivate || f.mode == emulationAuto && system != nix.System && !f.remote
 }
 
 // namedFiles lists the files that these flags name.

@@ -26,6 +26,8 @@ type forecast struct {
 	Inodes   int64    `json:"inodes_needed"`
 	FreeNode int64    `json:"inodes_free"`
 	Memory   int64    `json:"memory_available_bytes"`
+
+	Slots *slotCount `json:"slots,omitempty"` // with remote builders
 }
 
 type heavy struct {
@@ -60,9 +62,6 @@ func (b *build) forecastBuild(ctx context.Context) error {
 		return err
 	}
 	f := b.forecast
-	if err := b.warnOfLack(dry); err != nil {
-		return err
-	}
 	if b.job.dryRun {
 		b.printed = func() error { return b.printForecast(f) }
 		return nil
@@ -95,7 +94,7 @@ func (b *build) dryRun(ctx context.Context, env []string) (f nix.Forecast, err e
 
 // weigh completes a forecast with what this host has.
 func (b *build) weigh(dry nix.Forecast) (*forecast, error) {
-	f := &forecast{Fetch: len(dry.Fetch), Download: dry.Download, Unpacked: dry.Unpacked, Build: []string{}, Heavy: []heavy{}}
+	f := &forecast{Fetch: len(dry.Fetch), Download: dry.Download, Unpacked: dry.Unpacked, Build: []string{}, Heavy: []heavy{}, Slots: b.slots()}
 	f.Need = dry.Unpacked
 	imageSize := max(dry.Unpacked, b.lastImageSize())
 	for _, drv := range dry.Build {
@@ -146,8 +145,12 @@ func (b *build) lastImageSize() int64 {
 	return info.Size()
 }
 
-// isEmulated reports whether a derivation's builder is not native.
+// isEmulated reports whether a derivation's builder is not native, neither here nor on
+// the machine that builds it.
 func (b *build) isEmulated(derivation string) (bool, error) {
+	if b.mode == emulationNone && b.builders.native(nix.System) {
+		return false, nil
+	}
 	assembly, err := b.assemblyOf(derivation)
 	return assembly == assemblyEmulated, err
 }
@@ -160,6 +163,9 @@ func (f *forecast) summary() []string {
 	lines := []string{
 		fmt.Sprintf("%d store paths to fetch, %s (%s unpacked); %d derivations to build", f.Fetch, size(f.Download), size(f.Unpacked), len(f.Build)),
 		fmt.Sprintf("disk: about %s needed, %s free; memory: %s available", size(f.Need), size(f.Free), size(f.Memory)),
+	}
+	if f.Slots != nil {
+		lines = append(lines, f.Slots.String())
 	}
 	for _, h := range f.Heavy {
 		lines = append(lines, fmt.Sprintf("heavy under emulation: %s (%s)", h.Name, h.What))
@@ -211,7 +217,7 @@ func tooHeavy(all []heavy) error {
 	return &codedError{exitHost, "hours or days of emulated work: no cache has " + strings.Join(names, ", "), []string{
 		"use what the cache has: the stock kernel (leave boot.kernelPackages alone) and unchanged packages",
 		"or name a cache that has it and is trusted: --substituter URL --trusted-public-key KEY",
-		"or build on an aarch64 machine, a remote one for example, where this program emulates nothing",
+		"or let an aarch64 machine build, which emulates nothing: --builder HOST",
 		"or go on all the same: --allow-heavy",
 	}}
 }

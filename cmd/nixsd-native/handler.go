@@ -16,7 +16,7 @@ import (
 func (w *workspace) registerHandler(ctx context.Context) error {
 	if !w.emulation.emulates() {
 		w.mode = emulationNone
-		if w.emulation.mode == emulationNone && runtime.GOARCH != "arm64" {
+		if w.emulation.mode == emulationNone && runtime.GOARCH != "arm64" && !w.emulation.remote {
 			w.rep.Note("no emulation: aarch64 derivations need a handler that is there already")
 		}
 		return nil

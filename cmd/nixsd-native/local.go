@@ -108,6 +108,13 @@ func (l *local) Sandbox(_ context.Context, r sandboxRequest, emulator *os.File) 
 	if r.Private {
 		all = append(all, sandbox.Mount{Source: emulator.Name(), Target: insideEmulator, IsFile: true, Exec: true})
 	}
+	if r.SSH {
+		m, err := sshMount()
+		if err != nil {
+			return nil, sandboxInfo{}, err
+		}
+		all = append(all, m)
+	}
 	options := sandbox.Options{
 		Spec:    r.spec(filepath.Join(l.state, "root", "mnt"), all),
 		Users:   users,

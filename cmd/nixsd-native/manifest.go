@@ -31,8 +31,9 @@ type manifest struct {
 	Cache      cacheRecord `json:"cache"`
 	Phases     []phaseTime `json:"phases"`
 
-	Uncompressed *plainRecord `json:"uncompressed,omitempty"` // with --compress
-	Patches      []string     `json:"patches,omitempty"`      // sha256 of what nixpkgs was changed by
+	Builders     []builderRecord `json:"builders,omitempty"`     // remote ones
+	Uncompressed *plainRecord    `json:"uncompressed,omitempty"` // with --compress
+	Patches      []string        `json:"patches,omitempty"`      // sha256 of what nixpkgs was changed by
 }
 
 // A plainRecord tells what a compressed image holds.
@@ -65,7 +66,7 @@ func (b *build) manifest(t *target, name string, sum image.Sum) manifest {
 		Emulation: b.mode, Nix: b.inputs.nix, Nixpkgs: b.inputs.nixpkgs,
 		Assembly: t.assembly, Sandbox: b.job.sandboxed, Users: "single", Phases: b.rep.Phases(),
 	}
-	m.Cache = b.cacheRecord()
+	m.Cache, m.Builders = b.cacheRecord(), b.builders.records()
 	for _, p := range b.patches {
 		m.Patches = append(m.Patches, fmt.Sprintf("%x", sha256.Sum256(p)))
 	}

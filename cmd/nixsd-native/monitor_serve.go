@@ -241,6 +241,16 @@ func (m *rootMonitor) startSandbox(q sandboxRequest, files []*os.File) (sandboxI
 		}
 		all = append(all, bound)
 	}
+	if q.SSH {
+		bound, err := sshMount()
+		if err == nil {
+			bound, err = s.stage.Bind(fmt.Sprintf("ssh%d", len(m.sandboxes)), bound)
+		}
+		if err != nil {
+			return sandboxInfo{}, err
+		}
+		all = append(all, bound)
+	}
 	users := sandbox.Users{Range: m.ids.users()}
 	p, err := sandbox.Start(sandbox.Options{
 		Spec: q.spec(s.root, all), Users: users, Network: !m.offline, Stderr: os.Stderr,

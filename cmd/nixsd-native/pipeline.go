@@ -41,6 +41,7 @@ type workspace struct {
 	lock     *nix.Lock        // of fetchInputs, if there was one
 	resolved resolved         // likewise, if there was none
 	patches  [][]byte         // of nixpkgs
+	builders builders         // of preflight: remote ones that answered
 	inputs   inputs           // of fetchInputs
 	plan     *demoPlan        // likewise, for the demo
 	madeHere bool             // likewise: this run made the demo's tarballs

@@ -77,6 +77,8 @@ type sandboxRequest struct {
 	// open file.
 	Private bool
 	Prove   bool
+	// SSH asks for this program as ssh in insideBin.
+	SSH bool
 }
 
 // sandboxInfo tells the worker what it got.

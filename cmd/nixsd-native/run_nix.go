@@ -14,16 +14,27 @@ import (
 func (w *workspace) nixEnvironment(conf nix.Conf) ([]string, error) {
 	conf.ManyUsers = w.info.ManyUsers
 	conf.Shell = w.nix.Shell
-	if w.emulation.emulates() || w.mode == emulationNone && nativeSystem() != nix.System {
-		conf.ExtraPlatforms = []string{nix.System}
-	}
 	w.hideLogins(&conf)
+	conf.ExtraPlatforms = w.extraPlatforms()
+	conf.Builders = w.builders.setting()
 	text, err := conf.Text()
 	if err != nil {
 		return nil, usageErrorf("", "%v", err)
 	}
 	extra := append(w.env.inside(), "NIX_CONFIG="+text)
+	if len(w.builders) > 0 {
+		extra = append(extra, "PATH="+w.programPath())
+	}
 	return nix.Env(w.nix, w.caBundle, extra), nil
+}
+
+// extraPlatforms are the foreign systems that this machine builds for: those it emulates,
+// or is told to have a handler for.
+func (w *workspace) extraPlatforms() []string {
+	if w.emulation.emulates() || w.mode == emulationNone && nativeSystem() != nix.System && !w.emulation.remote {
+		return []string{nix.System}
+	}
+	return nil
 }
 
 // maxNixOutput bounds what one of Nix's programs prints as its result, in bytes: the

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"nixsd-native/internal/untar"
 	"nixsd-native/nix"
@@ -21,7 +22,7 @@ func (w *workspace) sandboxFiles() ([]sandbox.File, error) {
 	files := []sandbox.File{
 		textFile("/etc/passwd", passwd),
 		textFile("/etc/group", group),
-		textFile("/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n"),
+		textFile("/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n"+w.builders.hosts()),
 		// A flake's work tree may be root's, or somebody's whose id is not mapped.
 		textFile("/etc/gitconfig", "[safe]\n\tdirectory = *\n"),
 	}
@@ -67,7 +68,8 @@ func (w *workspace) startSandboxWith(ctx context.Context, more ...sandbox.File) 
 		return err
 	}
 	w.session, w.info, err = w.privileges.Sandbox(ctx, sandboxRequest{
-		Files:   append(files, more...),
+		Files:   slices.Concat(files, more, w.builders.files()),
+		SSH:     len(w.builders) > 0,
 		Private: w.mode == emulationPrivate,
 		Prove:   w.emulation.emulates(),
 	}, w.emulator)

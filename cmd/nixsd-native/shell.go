@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path"
+	"slices"
 
 	"github.com/spf13/pflag"
 
@@ -19,6 +20,7 @@ type shellJob struct {
 	nixosFlags
 	emulationFlags
 	cacheFlags
+	buildersFlags
 	demo    bool
 	configs []string
 	command []string
@@ -46,6 +48,7 @@ Examples:
 			j.sourceFlags.registerBundle(fs)
 			j.emulationFlags.register(fs)
 			j.cacheFlags.register(fs)
+			j.buildersFlags.register(fs)
 			j.commonFlags.register(fs)
 			return j
 		},
@@ -55,13 +58,13 @@ Examples:
 func (j *shellJob) check(args []string) error {
 	j.command = args
 	j.configs = j.orDefault(nil)
-	return firstError(j.commonFlags.check(), j.sourceFlags.check(), j.emulationFlags.check(j.qemu), j.cacheFlags.check(j.offline), j.nixosFlags.check(j.demo))
+	return firstError(j.commonFlags.check(), j.sourceFlags.check(), j.emulationFlags.check(j.qemu), j.cacheFlags.check(j.offline), j.buildersFlags.check(j.offline, true), j.nixosFlags.check(j.demo))
 }
 
 func (j *shellJob) needs() needs {
 	n := j.nixosNeeds(j.configs, j.demo)
 	n.state, n.cache, n.offline, n.trustedDeb = j.state, j.cache, j.offline, j.qemu.SHA256
-	n.files = append(j.namedFiles(), j.nixosFlags.files()...)
+	n.files = slices.Concat(j.namedFiles(), j.nixosFlags.files(), j.buildersFlags.files())
 	n.caches = j.cacheFlags.folders()
 	return n
 }
@@ -69,7 +72,8 @@ func (j *shellJob) needs() needs {
 func (j *shellJob) run(ctx context.Context, a *app) error {
 	b := newBuild(&buildJob{
 		commonFlags: j.commonFlags, sourceFlags: j.sourceFlags, nixosFlags: j.nixosFlags, emulationFlags: j.emulationFlags, cacheFlags: j.cacheFlags,
-		configs: j.configs, demo: j.demo, assembly: assemblyAuto,
+		buildersFlags: j.buildersFlags,
+		configs:       j.configs, demo: j.demo, assembly: assemblyAuto,
 	}, a)
 	defer b.close()
 	err := b.steps(ctx, []step{
@@ -95,6 +99,9 @@ func (b *build) prepareShell(ctx context.Context) error {
 	if err := b.readPatches(); err != nil {
 		return err
 	}
+	if err := b.askBuilders(ctx); err != nil {
+		return err
+	}
 	return b.lockState(ctx)
 }
 
@@ -111,7 +118,7 @@ func (b *build) shell(ctx context.Context, argv []string) error {
 		env = append(env, "NIX_PATH=nixpkgs="+b.nixpkgs)
 	}
 	if b.nix.Shell != "" {
-		env = append(env, "PATH="+b.nix.Nix+"/bin:"+path.Dir(b.nix.Shell))
+		env = append(env, "PATH="+b.programPath(path.Dir(b.nix.Shell)))
 	}
 	exit, err := b.onTerminal(ctx, sandbox.Command{Argv: argv, Env: env, Dir: "/root"})
 	if err != nil {

@@ -59,7 +59,7 @@ func (j *updateJob) needs() needs {
 }
 
 func (j *updateJob) run(ctx context.Context, a *app) error {
-	w := newWorkspace(a, &j.commonFlags, &j.sourceFlags, &emulationFlags{emulationNone})
+	w := newWorkspace(a, &j.commonFlags, &j.sourceFlags, &emulationFlags{mode: emulationNone})
 	w.nixos = &j.nixosFlags
 	var old, now nix.Lock
 	err := w.steps(ctx, []step{

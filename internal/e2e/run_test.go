@@ -29,6 +29,7 @@ type job struct {
 	binds    map[string]string // file to what is mounted over it, for this run only
 	input    string            // standard input
 	under    []string          // a program with its arguments that runs this one
+	network  *os.File          // network namespace, if it is another one
 }
 
 // An event is a line of --log-format json.
@@ -88,7 +89,11 @@ func start(t *testing.T, j job) *process {
 		t.Fatal(err)
 	}
 	p.cmd.Stderr = w
-	err = startWith(p.cmd, j.binds)
+	if j.network != nil {
+		err = startInNetwork(p.cmd, j.network)
+	} else {
+		err = startWith(p.cmd, j.binds)
+	}
 	w.Close()
 	if err != nil {
 		t.Fatal(err)

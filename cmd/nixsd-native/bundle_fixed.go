@@ -7,21 +7,9 @@ import (
 	"nixsd-native/nix"
 )
 
-// warnOfLack warns of downloads that the bundle should have made needless.
-func (b *build) warnOfLack(dry nix.Forecast) error {
-	if b.bundle == nil || b.demo {
-		return nil
-	}
-	lack, err := b.downloads(dry)
-	if err == nil && len(lack) > 0 {
-		b.rep.Warn("bundle %s, of another configuration perhaps, lacks what this build would download: %s", b.bundle.file, summarized(lack))
-	}
-	return err
-}
-
-// downloads are the derivations among what would be built whose output is fixed: what
+// fixedOutputs are the derivations among what would be built whose output is fixed: what
 // the build gets from the network.
-func (b *build) downloads(dry nix.Forecast) ([]string, error) {
+func (b *build) fixedOutputs(dry nix.Forecast) ([]string, error) {
 	var all []string
 	for _, drv := range dry.Build {
 		f, err := b.session.Open(drv)
