@@ -43,7 +43,7 @@ var (
 // there, to switch that namespace's loopback interface on
 // (src/libstore/unix/build/linux-derivation-builder.cc, "Initialise the loopback
 // interface"). It is only used for the ioctls SIOCGIFFLAGS and SIOCSIFFLAGS.
-const loopbackSocket = "AF_INET, SOCK_DGRAM, IPPROTO_IP) = "
+const loopbackSocket = "AF_INET, SOCK_DGRAM, IPPROTO_IP"
 
 // readTrace judges a log of strace. Nix's child for one build is told from the program's
 // own sandbox, which gets a network namespace, too, by CLONE_PARENT, which Nix sets to
@@ -84,15 +84,14 @@ func readTrace(t *testing.T, log string) socketTrace {
 func buildersIn(lines []string) map[string]int {
 	builders, begun := map[string]int{}, map[string]string{}
 	for _, line := range lines {
-		pid, call := "", line
+		call := line
 		if m := traceLine.FindStringSubmatch(line); m != nil && strings.HasPrefix(m[2], "clone") {
-			pid = m[1]
 			if rest, ok := strings.CutSuffix(line, " <unfinished ...>"); ok {
-				begun[pid] = rest
+				begun[m[1]] = rest
 				continue
 			}
 		} else if m := resumed.FindStringSubmatch(line); m != nil {
-			pid, call = m[1], begun[m[1]]+m[2]
+			call = begun[m[1]] + m[2]
 		} else {
 			continue
 		}
