@@ -41,6 +41,9 @@ func BuilderOf(host string) (Machine, error) {
 	return parseMachine("ssh-ng://" + host + " " + System)
 }
 
+// StoreMachine is the Machine behind a store's URL, ssh-ng://[USER@]HOST[:PORT].
+func StoreMachine(uri string) (Machine, error) { return parseMachine(uri) }
+
 // MachineFiles lists the files that a specification refers to as @FILE.
 func MachineFiles(spec string) []string {
 	var all []string
@@ -212,6 +215,15 @@ func (m Machine) authority(user string) string {
 		return user + "@" + host
 	}
 	return host
+}
+
+// StoreURL is the store's, with the key that lets Nix in.
+func (m Machine) StoreURL() string {
+	query := "ssh-key=" + url.QueryEscape(m.Key)
+	if m.Query != "" {
+		query += "&" + m.Query
+	}
+	return m.Scheme + "://" + m.authority(m.User) + "?" + query
 }
 
 // Line is m for the setting builders.

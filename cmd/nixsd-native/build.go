@@ -93,6 +93,8 @@ func (j *buildJob) check(args []string) error {
 		return usageErrorf("", "--cores and --max-jobs must not be negative")
 	case j.output == "":
 		return usageErrorf("", "--output must not be empty")
+	case j.builderKey != "" && !j.buildersFlags.any() && !j.bySSH():
+		return usageErrorf("", "--builder-key is about --builder, --builders and --push-to by ssh")
 	case j.ofFlake() && len(args) > 0:
 		return usageErrorf("", "--flake and CONFIG exclude each other")
 	}

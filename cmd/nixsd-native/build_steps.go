@@ -65,6 +65,9 @@ func (b *build) preflight(ctx context.Context) error {
 	if err := b.askBuilders(ctx); err != nil {
 		return err
 	}
+	if err := b.askPushHost(ctx); err != nil {
+		return err
+	}
 	return b.lockState(ctx)
 }
 

@@ -24,7 +24,7 @@ type buildersFlags struct {
 func (f *buildersFlags) register(fs *pflag.FlagSet) {
 	fs.StringArrayVar(&f.hosts, "builder", nil, "let `[USER@]HOST[:PORT]` do the aarch64 work, over ssh, on all its processors; repeatable")
 	fs.StringArrayVar(&f.specs, "builders", nil, "remote builders as Nix describes them, `\"ssh-ng://HOST aarch64-linux …\"` or @FILE; repeatable")
-	fs.StringVar(&f.builderKey, "builder-key", "", "private key `file` for remote builders (default: those in ~/.ssh)")
+	fs.StringVar(&f.builderKey, "builder-key", "", "private key `file` for remote builders, and for --push-to by ssh (default: those in ~/.ssh)")
 }
 
 func (f *buildersFlags) any() bool { return len(f.specs)+len(f.hosts) > 0 }
@@ -51,8 +51,6 @@ func (f *buildersFlags) check(offline, sandboxed bool) error {
 	switch {
 	case err != nil:
 		return err
-	case !f.any() && f.builderKey != "":
-		return usageErrorf("", "--builder-key is about --builder and --builders")
 	case len(all) == 0 && len(nix.MachineFiles(strings.Join(f.specs, "\n"))) == 0 && f.any():
 		return usageErrorf("describe one like \"ssh-ng://nix@builder aarch64-linux\", or leave the flag out", "--builders names no machine")
 	case f.any() && offline:
@@ -65,12 +63,12 @@ func (f *buildersFlags) check(offline, sandboxed bool) error {
 
 // files lists the files that the flags name, and, for root, those that ssh would use.
 func (f *buildersFlags) files() []string {
-	if !f.any() {
-		return nil
-	}
 	var all []string
 	if f.builderKey != "" {
 		all = append(all, f.builderKey)
+	}
+	if !f.any() {
+		return all
 	}
 	all = append(all, nix.MachineFiles(strings.Join(f.specs, "\n"))...)
 	machines, _ := f.machines(func(string) (string, error) { return "", nil })
@@ -79,6 +77,12 @@ func (f *buildersFlags) files() []string {
 			all = append(all, expandHome(m.Key))
 		}
 	}
+	return append(all, rootsSSHFiles()...)
+}
+
+// rootsSSHFiles lists what ssh would use of root's own, which the worker may not read.
+func rootsSSHFiles() []string {
+	var all []string
 	if rootAlone() {
 		for _, name := range slices.Concat(defaultKeys, []string{"config", "known_hosts"}) {
 			all = append(all, filepath.Join(sshHome(), ".ssh", name))

@@ -94,17 +94,47 @@ func noneLeft(left builders, asked []nix.Machine, errs []error) error {
 	if first == nil || len(left) > 0 && left.does(nix.System) {
 		return nil
 	}
-	code := exitNetwork
-	if e := (*sshclient.Error)(nil); errors.As(first, &e) {
+	return &codedError{sshCode(first), "no remote builder is left: " + first.Error(), append(hints(first),
+		"or build on this machine: leave the builder out, or add --emulation private to use both")}
+}
+
+// sshCode is the exit code for a machine that cannot be reached.
+func sshCode(err error) int {
+	if e := (*sshclient.Error)(nil); errors.As(err, &e) {
 		switch e.Kind {
 		case sshclient.UnknownHost, sshclient.ChangedHost:
-			code = exitVerify
+			return exitVerify
 		case sshclient.BadKey:
-			code = exitUsage
+			return exitUsage
 		}
 	}
-	return &codedError{code, "no remote builder is left: " + first.Error(), append(hints(first),
-		"or build on this machine: leave the builder out, or add --emulation private to use both")}
+	return exitNetwork
+}
+
+// askPushHost finds out, before anything is built, whether the machine answers that
+// --push-to reaches by ssh.
+func (b *build) askPushHost(ctx context.Context) error {
+	if !b.job.bySSH() {
+		return nil
+	}
+	m, err := nix.StoreMachine(b.job.pushTo)
+	if err := firstError(err, mustBeStatic()); err != nil {
+		return err
+	}
+	logins, err := b.newLogins(b.job.builderKey)
+	if err != nil {
+		return err
+	}
+	host := builder{Machine: m}
+	if host.target, err = logins.target(m); err == nil {
+		err = host.ask(ctx)
+	}
+	if err != nil {
+		return &codedError{sshCode(err), "--push-to " + m.URI() + ": " + strings.TrimPrefix(err.Error(), m.URI()+": "), hints(err)}
+	}
+	host.pem = logins.files[host.target.Keys[0].Name].pem
+	b.pushHost = &host
+	return nil
 }
 
 // ask connects, and lets the machine tell about itself.

@@ -26,6 +26,14 @@ const (
 	knownHosts = insideSSH + "/known_hosts"
 )
 
+// sshHosts are all machines that Nix reaches by ssh, the one to push to last.
+func (w *workspace) sshHosts() builders {
+	if w.pushHost == nil {
+		return w.builders
+	}
+	return append(w.builders[:len(w.builders):len(w.builders)], *w.pushHost)
+}
+
 // sshMain is the program ssh in the sandbox.
 func sshMain(args []string) int {
 	p := sshclient.Program{User: "root", KnownHosts: knownHosts, In: os.Stdin, Out: os.Stdout, Errs: os.Stderr}
@@ -41,7 +49,7 @@ func sshMount() (sandbox.Mount, error) {
 // programPath is the PATH of Nix's programs.
 func (w *workspace) programPath(more ...string) string {
 	dirs := append([]string{w.nix.Nix + "/bin"}, more...)
-	if len(w.builders) > 0 {
+	if len(w.sshHosts()) > 0 {
 		dirs = append(dirs, insideBin)
 	}
 	return strings.Join(dirs, ":")

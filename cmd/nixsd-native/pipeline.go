@@ -42,6 +42,7 @@ type workspace struct {
 	resolved resolved         // likewise, if there was none
 	patches  [][]byte         // of nixpkgs
 	builders builders         // of preflight: remote ones that answered
+	pushHost *builder         // likewise: where finished store paths go, if that is by ssh
 	inputs   inputs           // of fetchInputs
 	plan     *demoPlan        // likewise, for the demo
 	madeHere bool             // likewise: this run made the demo's tarballs

@@ -42,6 +42,11 @@ func (f *pushFlags) check(j *buildJob) error {
 	if _, err := netrcLine(f.pushTo); err != nil && isWebURL(f.pushTo) {
 		return usageErrorf("", "--push-to %s: %v", withoutLogin(f.pushTo), err)
 	}
+	if f.bySSH() {
+		if _, err := nix.StoreMachine(f.pushTo); err != nil {
+			return usageErrorf("name it like ssh-ng://nix@host; a key is named by --builder-key FILE", "--push-to: %v", err)
+		}
+	}
 	u, err := url.Parse(f.pushTo)
 	switch {
 	case err != nil || u.Host == "" || !slices.Contains(pushSchemes, u.Scheme):
@@ -77,6 +82,11 @@ func (f *pushFlags) store() string {
 	}
 	u.RawQuery = q.Encode()
 	return withoutLogin(u.String())
+}
+
+// bySSH reports whether the store is reached by ssh.
+func (f *pushFlags) bySSH() bool {
+	return strings.HasPrefix(f.pushTo, "ssh") && strings.Contains(f.pushTo, "://")
 }
 
 // netrc returns the store's login as curl reads it.
@@ -140,7 +150,11 @@ func (b *build) push(ctx context.Context) error {
 			return err
 		}
 	}
-	if _, err := b.runNix(ctx, nix.CopyArgs(b.nix, b.job.store(), paths...), env); err != nil {
+	store := b.job.store()
+	if b.pushHost != nil {
+		store = b.pushHost.inside(len(b.builders)).StoreURL()
+	}
+	if _, err := b.runNix(ctx, nix.CopyArgs(b.nix, store, paths...), env); err != nil {
 		return b.notPushed(err)
 	}
 	use := "--substituter " + quoted(b.job.pushTo)

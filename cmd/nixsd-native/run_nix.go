@@ -22,7 +22,7 @@ func (w *workspace) nixEnvironment(conf nix.Conf) ([]string, error) {
 		return nil, usageErrorf("", "%v", err)
 	}
 	extra := append(w.env.inside(), "NIX_CONFIG="+text)
-	if len(w.builders) > 0 {
+	if len(w.sshHosts()) > 0 {
 		extra = append(extra, "PATH="+w.programPath())
 	}
 	return nix.Env(w.nix, w.caBundle, extra), nil

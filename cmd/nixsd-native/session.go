@@ -22,7 +22,7 @@ func (w *workspace) sandboxFiles() ([]sandbox.File, error) {
 	files := []sandbox.File{
 		textFile("/etc/passwd", passwd),
 		textFile("/etc/group", group),
-		textFile("/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n"+w.builders.hosts()),
+		textFile("/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n"+w.sshHosts().hosts()),
 		// A flake's work tree may be root's, or somebody's whose id is not mapped.
 		textFile("/etc/gitconfig", "[safe]\n\tdirectory = *\n"),
 	}
@@ -68,8 +68,8 @@ func (w *workspace) startSandboxWith(ctx context.Context, more ...sandbox.File) 
 		return err
 	}
 	w.session, w.info, err = w.privileges.Sandbox(ctx, sandboxRequest{
-		Files:   slices.Concat(files, more, w.builders.files()),
-		SSH:     len(w.builders) > 0,
+		Files:   slices.Concat(files, more, w.sshHosts().files()),
+		SSH:     len(w.sshHosts()) > 0,
 		Private: w.mode == emulationPrivate,
 		Prove:   w.emulation.emulates(),
 	}, w.emulator)

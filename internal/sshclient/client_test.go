@@ -283,13 +283,13 @@ func TestHold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	go c.watch(time.Millisecond) // is answered
+	go c.watch(100 * time.Millisecond) // is answered, also on a busy machine
 	held := make(chan error, 1)
 	go func() { held <- c.client.Wait() }()
 	select {
 	case err := <-held:
 		t.Fatalf("ended at once: %v", err)
-	case <-time.After(50 * time.Millisecond):
+	case <-time.After(300 * time.Millisecond):
 	}
 	c.Close()
 	<-held
