@@ -152,9 +152,30 @@ func TestRemoteBuilder(t *testing.T) {
 		t.Errorf("the builder built %q; want all for aarch64 and nothing else", there)
 	}
 	c.mustHide(t, r)
+	c.pushBySSH(t)
 	c.checkInside(t)
 	c.stop()
 	check(t)
+}
+
+// pushBySSH copies what was built to the builder's own store.
+func (c client) pushBySSH(t *testing.T) {
+	t.Helper()
+	have := func() int {
+		found, err := filepath.Glob(filepath.Join(c.dir, "nix/store/*-"+imageName))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(found)
+	}
+	if have() != 0 {
+		t.Error("the builder has the image before it is copied")
+	}
+	r := must(t, c.build(t, "--builder", "board", "--push-to", "ssh-ng://board"))
+	if have() != 1 || len(r.built()) > 0 {
+		t.Errorf("%d images on the builder after --push-to, built %q; want one and nothing\n%s", have(), r.built(), r.errs)
+	}
+	c.mustHide(t, r)
 }
 
 // mustHide fails if the key was printed.
