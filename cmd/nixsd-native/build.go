@@ -17,6 +17,7 @@ type buildJob struct {
 	cacheFlags
 	pushFlags
 	buildersFlags
+	optionFlags
 	configs    []string
 	output     string
 	demo       bool
@@ -67,6 +68,7 @@ func (j *buildJob) register(fs *pflag.FlagSet) {
 	j.cacheFlags.register(fs)
 	j.pushFlags.register(fs)
 	j.buildersFlags.register(fs)
+	j.optionFlags.register(fs)
 	fs.BoolVar(&j.dryRun, "dry-run", false, "tell what would be downloaded and built, and stop")
 	fs.BoolVar(&j.allowHeavy, "allow-heavy", false, "go on although a kernel, a compiler or the like would be built under emulation")
 	fs.StringVar(&j.compress, "compress", compressNone, "`none|zstd`: compress the delivered image")
@@ -79,7 +81,7 @@ func (j *buildJob) register(fs *pflag.FlagSet) {
 }
 
 func (j *buildJob) check(args []string) error {
-	for _, err := range []error{j.commonFlags.check(), j.sourceFlags.check(), j.emulationFlags.check(j.qemu), j.nixosFlags.check(j.demo), j.cacheFlags.check(j.offline), j.pushFlags.check(j), j.buildersFlags.check(j.offline, j.sandboxed)} {
+	for _, err := range []error{j.commonFlags.check(), j.sourceFlags.check(), j.emulationFlags.check(j.qemu), j.nixosFlags.check(j.demo), j.cacheFlags.check(j.offline), j.pushFlags.check(j), j.buildersFlags.check(j.offline, j.sandboxed), j.optionFlags.check()} {
 		if err != nil {
 			return err
 		}

@@ -88,7 +88,7 @@ func (c command) parse(args []string, out io.Writer) (job, error) {
 	fs.SortFlags = false
 	j := c.new(fs)
 	hint := fmt.Sprintf("run \"nixsd-native %s --help\"", c.name)
-	switch err := fs.Parse(args); {
+	switch err := fs.Parse(joinOptions(fs, args)); {
 	case errors.Is(err, pflag.ErrHelp):
 		c.printHelp(out, fs)
 		return nil, errHelp

@@ -32,7 +32,7 @@ func nativeSystem() string {
 func (b *build) evaluate(ctx context.Context) error {
 	b.askCaches(ctx)
 	env, err := b.nixEnvironment(nix.Conf{
-		NoSandbox: !b.job.sandboxed, Cores: b.job.cores, Jobs: b.job.maxJobs, Substituters: urls(b.caches), TrustedKeys: b.trusted,
+		NoSandbox: !b.job.sandboxed, Cores: b.job.cores, Jobs: b.job.maxJobs, Substituters: urls(b.caches), TrustedKeys: b.trusted, Options: b.job.settings(),
 	})
 	if err != nil {
 		return err

@@ -21,6 +21,7 @@ type shellJob struct {
 	emulationFlags
 	cacheFlags
 	buildersFlags
+	optionFlags
 	demo    bool
 	configs []string
 	command []string
@@ -49,6 +50,7 @@ Examples:
 			j.emulationFlags.register(fs)
 			j.cacheFlags.register(fs)
 			j.buildersFlags.register(fs)
+			j.optionFlags.register(fs)
 			j.commonFlags.register(fs)
 			return j
 		},
@@ -58,7 +60,7 @@ Examples:
 func (j *shellJob) check(args []string) error {
 	j.command = args
 	j.configs = j.orDefault(nil)
-	return firstError(j.commonFlags.check(), j.sourceFlags.check(), j.emulationFlags.check(j.qemu), j.cacheFlags.check(j.offline), j.buildersFlags.check(j.offline, true), j.nixosFlags.check(j.demo))
+	return firstError(j.commonFlags.check(), j.sourceFlags.check(), j.emulationFlags.check(j.qemu), j.cacheFlags.check(j.offline), j.buildersFlags.check(j.offline, true), j.optionFlags.check(), j.nixosFlags.check(j.demo))
 }
 
 func (j *shellJob) needs() needs {
@@ -72,8 +74,8 @@ func (j *shellJob) needs() needs {
 func (j *shellJob) run(ctx context.Context, a *app) error {
 	b := newBuild(&buildJob{
 		commonFlags: j.commonFlags, sourceFlags: j.sourceFlags, nixosFlags: j.nixosFlags, emulationFlags: j.emulationFlags, cacheFlags: j.cacheFlags,
-		buildersFlags: j.buildersFlags,
-		configs:       j.configs, demo: j.demo, assembly: assemblyAuto,
+		buildersFlags: j.buildersFlags, optionFlags: j.optionFlags,
+		configs: j.configs, demo: j.demo, assembly: assemblyAuto,
 	}, a)
 	defer b.close()
 	err := b.steps(ctx, []step{
@@ -107,7 +109,7 @@ func (b *build) prepareShell(ctx context.Context) error {
 
 // shell runs the command, or a shell, on this terminal.
 func (b *build) shell(ctx context.Context, argv []string) error {
-	env, err := b.nixEnvironment(nix.Conf{Substituters: urls(b.caches), TrustedKeys: b.trusted})
+	env, err := b.nixEnvironment(nix.Conf{Substituters: urls(b.caches), TrustedKeys: b.trusted, Options: b.job.settings()})
 	if err != nil {
 		return err
 	}
