@@ -242,8 +242,8 @@ func TestRemoteRefused(t *testing.T) {
 
 // Root needs no handler on the host either, and may say everything in one line.
 func TestRemoteBuilderRoot(t *testing.T) {
-	p := rootBuild(t)
 	check := mustStay(t)
+	p := rootBuild(t)
 	c := newClient(t, "remote-root")
 	c.caller, c.places = root(), p
 	field := c.secret(t, "remote/key", c.login)
