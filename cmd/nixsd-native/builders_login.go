@@ -114,6 +114,10 @@ func statedKey(m nix.Machine, t sshclient.Target) ([]byte, error) {
 func (l *logins) keys(m nix.Machine) ([]sshclient.Key, error) {
 	if name := cmp.Or(expandHome(m.Key), l.key); name != "" {
 		f := l.file(name)
+		if errors.Is(f.err, os.ErrPermission) { // root's, and named in an @FILE only
+			f.err = &sshclient.Error{Kind: sshclient.BadKey, Host: name, Reason: bare(f.err).Error(), Advice: []string{
+				"name it on the command line, which root reads before it gives its rights up: --builder-key " + quoted(name)}}
+		}
 		return []sshclient.Key{f.key}, f.err
 	}
 	names, _ := l.config.GetAll(m.Host, "IdentityFile")

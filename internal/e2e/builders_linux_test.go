@@ -242,8 +242,8 @@ func TestRemoteRefused(t *testing.T) {
 
 // Root needs no handler on the host either, and may say everything in one line.
 func TestRemoteBuilderRoot(t *testing.T) {
-	p := rootBuild(t)
 	check := mustStay(t)
+	p := rootBuild(t)
 	c := newClient(t, "remote-root")
 	c.caller, c.places = root(), p
 	field := c.secret(t, "remote/key", c.login)
@@ -251,7 +251,8 @@ func TestRemoteBuilderRoot(t *testing.T) {
 	spec := fmt.Sprintf("ssh://root@%s:%d aarch64-linux,armv7l-linux %s 3 1 - - %s", builderAddress, builderPort, field, hostKey)
 	machines := c.write(t, "remote/machines", "# ours\n"+spec+"\n")
 	config := c.write(t, "remote/sd-card.nix", hostNamed(t, "remote"))
-	j := c.build(t, "--builders", "@"+machines, config)
+	run(t, c.build(t, "--builders", "@"+machines, "--log-format", "plain")).mustBeClear(t, "root's own key", exitUsage, "key: permission denied")
+	j := c.build(t, "--builders", "@"+machines, "--builder-key", field, config)
 	running := start(t, j)
 	running.await("a remote build", building(systemName))
 	if text := ourHandler(); text != "" {

@@ -118,27 +118,28 @@ func connection(raw net.Conn, config *ssh.ServerConfig) {
 // session knows the commands: exit N; cat; big N, which prints N bytes; drop.
 func session(conn *ssh.ServerConn, ch ssh.Channel, requests <-chan *ssh.Request) {
 	defer ch.Close()
-	for r := range requests {
-		var command struct{ Line string }
-		ssh.Unmarshal(r.Payload, &command)
-		r.Reply(r.Type == "exec", nil)
-		status, n := uint32(0), 0
-		switch word, _, _ := strings.Cut(command.Line, " "); word {
-		case "exit":
-			fmt.Sscanf(command.Line, "exit %d", &status)
-			fmt.Fprintln(ch.Stderr(), "leaving")
-		case "cat":
-			io.Copy(ch, ch)
-		case "big":
-			fmt.Sscanf(command.Line, "big %d", &n)
-			ch.Write(bytes.Repeat([]byte("x"), n))
-		case "drop":
-			conn.Close()
-			return
-		}
-		ch.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{status}))
+	r, ok := <-requests
+	if !ok {
 		return
 	}
+	var command struct{ Line string }
+	ssh.Unmarshal(r.Payload, &command)
+	r.Reply(r.Type == "exec", nil)
+	status, n := uint32(0), 0
+	switch word, _, _ := strings.Cut(command.Line, " "); word {
+	case "exit":
+		fmt.Sscanf(command.Line, "exit %d", &status)
+		fmt.Fprintln(ch.Stderr(), "leaving")
+	case "cat":
+		io.Copy(ch, ch)
+	case "big":
+		fmt.Sscanf(command.Line, "big %d", &n)
+		ch.Write(bytes.Repeat([]byte("x"), n))
+	case "drop":
+		conn.Close()
+		return
+	}
+	ch.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{status}))
 }
 
 func (s server) target(t *testing.T, known string, keys ...[]byte) Target {
