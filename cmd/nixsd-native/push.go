@@ -157,12 +157,13 @@ func (b *build) push(ctx context.Context) error {
 	if _, err := b.runNix(ctx, nix.CopyArgs(b.nix, store, paths...), env); err != nil {
 		return b.notPushed(err)
 	}
-	use := "--substituter " + quoted(b.job.pushTo)
-	if b.publicKey == "" {
-		b.rep.Warn("what was copied to %s has no signature, and is not trusted elsewhere: add --signing-key FILE", b.job.pushTo)
-		return nil
+	b.rep.Note("copied %s, with what they need, to %s", plural(int64(len(paths)), "store path"), b.job.pushTo)
+	switch {
+	case b.publicKey != "":
+		b.rep.Note("elsewhere: --substituter %s --trusted-public-key %s", quoted(b.job.pushTo), b.publicKey)
+	case b.pushHost == nil:
+		b.rep.Warn("what was copied has no signature, and is not trusted elsewhere: add --signing-key FILE")
 	}
-	b.rep.Note("copied %d store paths with what they need; elsewhere: %s --trusted-public-key %s", len(paths), use, b.publicKey)
 	return nil
 }
 
