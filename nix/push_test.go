@@ -50,10 +50,10 @@ func FuzzBuiltHere(f *testing.F) {
 func TestPushArgs(t *testing.T) {
 	bin := sampleNix.Nix + "/bin/"
 	for want, got := range map[string][]string{
-		bin + "nix copy --log-format internal-json --no-check-sigs --to file:///push " + builtPath:               CopyArgs(sampleNix, "file:///push", builtPath),
-		bin + "nix store sign --log-format internal-json --recursive --key-file /k " + builtPath: SignArgs(sampleNix, "/k", builtPath),
-		bin + "nix path-info --json " + builtPath:                                                PathInfoArgs(sampleNix, partDrv, builtPath),
-		bin + "nix-store --query --requisites --include-outputs " + partDrv:                      ValidRequisitesArgs(sampleNix, partDrv),
+		bin + "nix copy --log-format internal-json --no-check-sigs --to file:///push " + builtPath: CopyArgs(sampleNix, "file:///push", builtPath),
+		bin + "nix store sign --log-format internal-json --recursive --key-file /k " + builtPath:   SignArgs(sampleNix, "/k", builtPath),
+		bin + "nix path-info --json " + builtPath:                                                  PathInfoArgs(sampleNix, partDrv, builtPath),
+		bin + "nix-store --query --requisites --include-outputs " + partDrv:                        ValidRequisitesArgs(sampleNix, partDrv),
 	} {
 		if !slices.Equal(got, strings.Fields(want)) {
 			t.Errorf("arguments %q; want %s", got, want)
