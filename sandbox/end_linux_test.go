@@ -109,6 +109,50 @@ func started(t *testing.T, ctx context.Context, s *Session, c Command) <-chan er
 	return result
 }
 
+// Who reads what a command says may open a file before the command has ended.
+func TestOpenMeanwhile(t *testing.T) {
+	if !in(t, asUser) {
+		return
+	}
+	s, _ := launch(t, Options{Users: users()})
+	s.killAfter = time.Millisecond
+	ctx, cancel := context.WithCancel(t.Context())
+	result := started(t, ctx, s, Command{Argv: []string{"/bin/inside", "stubborn"}})
+	opened := make(chan error, 2)
+	for _, name := range []string{"/bin/inside", "/etc"} {
+		go func() {
+			f, err := s.Open(name)
+			if err == nil {
+				f.Close()
+			}
+			opened <- err
+		}()
+	}
+	failed := 0
+	for range cap(opened) {
+		select {
+		case err := <-opened:
+			if err != nil {
+				failed++
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatal("Open waits for the end of the command")
+		}
+	}
+	if failed != 1 {
+		t.Errorf("%d of 2 files could not be opened; want 1, the folder", failed)
+	}
+	cancel()
+	if err := <-result; !errors.Is(err, context.Canceled) {
+		t.Errorf("Run = %v; want that it was cancelled", err)
+	}
+	if f, err := s.Open("/bin/inside"); err != nil {
+		t.Errorf("after it: %v", err)
+	} else {
+		f.Close()
+	}
+}
+
 func TestSessionClosed(t *testing.T) {
 	if !in(t, asUser) {
 		return

@@ -23,6 +23,7 @@ type request struct {
 
 type reply struct {
 	Ready   bool
+	Opened  bool // it answers Open
 	Exit    *Exit
 	Failure *Failure
 }
@@ -36,7 +37,7 @@ func serve(conn *wire.Conn, self Self) {
 	for in := range requests {
 		switch {
 		case in.Run != nil:
-			r, more := run(in, requests, self)
+			r, more := run(conn, in, requests, self)
 			if !more {
 				return
 			}
@@ -65,9 +66,9 @@ func receive(conn *wire.Conn, out chan<- incoming) {
 	}
 }
 
-// run runs a command to its end and passes signals on to it. more is false if the
-// session was over first.
-func run(in incoming, requests <-chan incoming, self Self) (r reply, more bool) {
+// run runs a command to its end, passes signals on to it and opens files meanwhile. more
+// is false if the session was over first.
+func run(conn *wire.Conn, in incoming, requests <-chan incoming, self Self) (r reply, more bool) {
 	if len(in.files) != 3 || len(in.Run.Argv) == 0 {
 		return reply{Failure: failureOf(errors.New("a command needs arguments and three streams"))}, true
 	}
@@ -95,6 +96,9 @@ func run(in incoming, requests <-chan incoming, self Self) (r reply, more bool) 
 			}
 			if next.Signal != 0 {
 				unix.Kill(-cmd.Process.Pid, unix.Signal(next.Signal))
+			}
+			if next.Open != "" {
+				open(conn, next.Open)
 			}
 			wire.CloseAll(next.files)
 		}
@@ -160,14 +164,14 @@ func exitOf(ws unix.WaitStatus) Exit {
 func open(conn *wire.Conn, name string) {
 	fd, err := unix.Open(name, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {
-		conn.Send(reply{Failure: failureOf(&os.PathError{Op: "open", Path: name, Err: err})})
+		conn.Send(reply{Opened: true, Failure: failureOf(&os.PathError{Op: "open", Path: name, Err: err})})
 		return
 	}
 	f := os.NewFile(uintptr(fd), name)
 	defer f.Close()
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		conn.Send(reply{Failure: failureOf(fmt.Errorf("%s is no regular file", name))})
+		conn.Send(reply{Opened: true, Failure: failureOf(fmt.Errorf("%s is no regular file", name))})
 		return
 	}
-	conn.Send(reply{}, f)
+	conn.Send(reply{Opened: true}, f)
 }

@@ -16,12 +16,22 @@ import (
 // patience is how long a command may go on after it was told to end.
 const patience = 10 * time.Second
 
-// A Session talks to the child side over the control socket. It runs one command
-// at a time.
+// A Session talks to the child side over the control socket. It runs one command at a
+// time, and opens files meanwhile: who reads what a command says may have to look.
 type Session struct {
 	conn      *wire.Conn
-	mu        sync.Mutex
 	killAfter time.Duration
+
+	running, opening, sending sync.Mutex
+	exits, opened             chan response // one at a time is due
+	over                      chan struct{}
+	err                       error // why it is over
+}
+
+// A response is a reply and its files.
+type response struct {
+	reply
+	files []*os.File
 }
 
 // Attach waits until the sandbox at the other end of conn is ready. Errors of its
@@ -35,7 +45,53 @@ func Attach(conn *wire.Conn) (*Session, error) {
 	if r.Failure != nil {
 		return nil, r.Failure
 	}
-	return &Session{conn: conn, killAfter: patience}, nil
+	s := &Session{
+		conn: conn, killAfter: patience,
+		exits: make(chan response, 1), opened: make(chan response, 1), over: make(chan struct{}),
+	}
+	go s.receive()
+	return s, nil
+}
+
+// receive hands out the answers until the other end is gone, or the session closed.
+func (s *Session) receive() {
+	defer close(s.over)
+	for {
+		var a response
+		if a.files, s.err = s.conn.Recv(&a.reply); s.err != nil {
+			return
+		}
+		to := s.exits
+		if a.Opened {
+			to = s.opened
+		}
+		select {
+		case to <- a:
+		default: // nobody asked
+			wire.CloseAll(a.files)
+		}
+	}
+}
+
+// answer waits for what was asked for.
+func (s *Session) answer(from <-chan response) (response, error) {
+	select {
+	case a := <-from:
+		return a, nil
+	case <-s.over:
+	}
+	select {
+	case a := <-from: // came just before the end
+		return a, nil
+	default:
+		return response{}, s.gone(s.err)
+	}
+}
+
+func (s *Session) send(r request, files ...*os.File) error {
+	s.sending.Lock()
+	defer s.sending.Unlock()
+	return s.conn.Send(r, files...)
 }
 
 // Close ends the sandbox and everything in it.
@@ -44,9 +100,13 @@ func (s *Session) Close() error { return s.conn.Close() }
 // Run runs c to its end. A nil stream is /dev/null. When ctx ends, the command's
 // process group gets SIGTERM, later SIGKILL, and Run returns the cause of ctx.
 func (s *Session) Run(ctx context.Context, c Command, stdin, stdout, stderr *os.File) (Exit, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := ctx.Err(); err != nil {
+	s.running.Lock()
+	defer s.running.Unlock()
+	if c.Self { // the child side itself is busy
+		s.opening.Lock()
+		defer s.opening.Unlock()
+	}
+	if ctx.Err() != nil {
 		return Exit{}, context.Cause(ctx)
 	}
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
@@ -60,16 +120,16 @@ func (s *Session) Run(ctx context.Context, c Command, stdin, stdout, stderr *os.
 			files[i] = null
 		}
 	}
-	if err := s.conn.Send(request{Run: &c}, files...); err != nil {
+	if err := s.send(request{Run: &c}, files...); err != nil {
 		return Exit{}, s.gone(err)
 	}
 	stop := s.signalWhenDone(ctx)
 	defer stop()
-	var r reply
-	if _, err := s.conn.Recv(&r); err != nil {
-		return Exit{}, s.gone(err)
-	}
+	r, err := s.answer(s.exits)
+	wire.CloseAll(r.files)
 	switch {
+	case err != nil:
+		return Exit{}, err
 	case r.Failure != nil:
 		return Exit{}, r.Failure
 	case ctx.Err() != nil:
@@ -91,11 +151,11 @@ func (s *Session) signalWhenDone(ctx context.Context) (stop func()) {
 			return
 		case <-ctx.Done():
 		}
-		s.conn.Send(request{Signal: int(syscall.SIGTERM)})
+		s.send(request{Signal: int(syscall.SIGTERM)})
 		select {
 		case <-finished:
 		case <-time.After(s.killAfter):
-			s.conn.Send(request{Signal: int(syscall.SIGKILL)})
+			s.send(request{Signal: int(syscall.SIGKILL)})
 		}
 	})
 	return func() { close(finished); watch.Wait() }
@@ -104,24 +164,23 @@ func (s *Session) signalWhenDone(ctx context.Context) (stop func()) {
 // Open opens a regular file inside the root for reading. The last element of name
 // must not be a link.
 func (s *Session) Open(name string) (*os.File, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.conn.Send(request{Open: name}); err != nil {
+	s.opening.Lock()
+	defer s.opening.Unlock()
+	if err := s.send(request{Open: name}); err != nil {
 		return nil, s.gone(err)
 	}
-	var r reply
-	files, err := s.conn.Recv(&r)
+	r, err := s.answer(s.opened)
 	if err != nil {
-		return nil, s.gone(err)
+		return nil, err
 	}
-	if r.Failure != nil || len(files) != 1 {
-		wire.CloseAll(files)
+	if r.Failure != nil || len(r.files) != 1 {
+		wire.CloseAll(r.files)
 		if r.Failure == nil {
 			return nil, errors.New("the sandbox answered nonsense")
 		}
 		return nil, r.Failure
 	}
-	return files[0], nil
+	return r.files[0], nil
 }
 
 // gone tells a sandbox that was killed from other errors of the socket.
