@@ -7,9 +7,7 @@ import (
 	"regexp"
 	"runtime"
 	"strings"
-	"sync"
 
-	"nixsd-native/internal/hostinfo"
 	"nixsd-native/nix"
 )
 
@@ -41,37 +39,7 @@ func (b *build) evaluate(ctx context.Context) error {
 	if err := b.importSources(ctx); err != nil {
 		return err
 	}
-	errs := make([]error, len(b.targets))
-	free := make(chan struct{}, evaluations(len(b.targets)))
-	var work sync.WaitGroup
-	for i, t := range b.targets {
-		free <- struct{}{}
-		work.Go(func() {
-			defer func() { <-free }()
-			if t.err == nil {
-				errs[i] = b.evaluateOne(ctx, t)
-			}
-		})
-	}
-	work.Wait()
-	for i, t := range b.targets {
-		if err := b.drop(t, errs[i]); err != nil {
-			return err
-		}
-	}
-	return b.anyLeft()
-}
-
-// evaluationMemory is what one evaluation of NixOS may take, in bytes.
-const evaluationMemory = 2 << 30
-
-// evaluations returns how many of n evaluations this machine does at a time.
-func evaluations(n int) int {
-	_, free, err := hostinfo.Memory()
-	if err != nil {
-		return 1
-	}
-	return max(1, min(n, runtime.NumCPU(), int(free/evaluationMemory)))
+	return b.each(func(t *target) error { return b.evaluateOne(ctx, t) })
 }
 
 // evaluateOne makes a target's derivation.
