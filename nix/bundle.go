@@ -88,9 +88,10 @@ func ParseFlakeInputs(output string) ([]string, error) {
 	return all, nil
 }
 
-// Sources returns those of a derivation's requisites, as RequisitesArgs prints them, that
-// are no derivations: what evaluation put into the store.
-func Sources(requisites string) []string {
+// WithoutDerivations returns those of a derivation's requisites that are none themselves:
+// of what RequisitesArgs prints, what evaluation put into the store; of what
+// ValidRequisitesArgs prints, outputs, too.
+func WithoutDerivations(requisites string) []string {
 	var all []string
 	for p := range strings.FieldsSeq(requisites) {
 		if storePath.MatchString(p) && !strings.HasSuffix(p, ".drv") {

@@ -12,8 +12,8 @@ import (
 
 func TestSources(t *testing.T) {
 	out := strings.Join([]string{part, partDrv, whole, "", wholeDrv, "/etc/passwd"}, "\n")
-	if got := Sources(out); !slices.Equal(got, []string{part, whole}) {
-		t.Errorf("Sources(%q) = %q; want the paths that are no derivations", out, got)
+	if got := WithoutDerivations(out); !slices.Equal(got, []string{part, whole}) {
+		t.Errorf("WithoutDerivations(%q) = %q; want the paths that are no derivations", out, got)
 	}
 }
 

@@ -23,6 +23,20 @@ var reserved = map[string]string{
 	"system": "the machine decides it", "extra-platforms": "use --emulation", "store": "use --state-dir",
 	"experimental-features": "use extra-experimental-features, which adds to those that are needed",
 	"include":               "it reads another file",
+	"eval-system":           "the machine decides it",
+	"external-builders":     keepsApart,
+}
+
+// oldNames are aliases of settings (src/libstore/globals.hh). Of the two names in a
+// nix.conf the last wins, by its place and not by who wrote it.
+var oldNames = map[string]string{
+	"build-use-chroot": "sandbox", "build-use-sandbox": "sandbox", "build-chroot-dirs": "sandbox-paths", "build-sandbox-paths": "sandbox-paths",
+	"binary-caches": "substituters", "trusted-binary-caches": "trusted-substituters", "binary-cache-public-keys": "trusted-public-keys",
+	"build-cores": "cores", "build-max-jobs": "max-jobs", "build-fallback": "fallback", "binary-caches-parallel-connections": "http-connections",
+	"build-timeout": "timeout", "build-max-silent-time": "max-silent-time", "build-max-log-size": "max-build-log-size", "build-repeat": "repeat",
+	"build-compress-log": "compress-build-log", "build-keep-log": "keep-build-log", "build-use-substitutes": "substitute",
+	"build-impersonate-linux-26": "impersonate-linux-26", "gc-keep-derivations": "keep-derivations", "gc-keep-outputs": "keep-outputs",
+	"env-keep-derivations": "keep-env-derivations",
 }
 
 const (
@@ -38,6 +52,9 @@ func CheckOption(name, value string) error {
 		return fmt.Errorf("%q is no name of a setting", name)
 	}
 	base := strings.TrimPrefix(name, "extra-")
+	if now, old := oldNames[base]; old {
+		return fmt.Errorf("%s is an old name: say %s", name, strings.TrimSuffix(name, base)+now)
+	}
 	reason, found := reserved[name]
 	if !found && name != "extra-experimental-features" {
 		reason, found = reserved[base]

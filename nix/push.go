@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path"
 	"slices"
 	"strings"
 )
@@ -16,10 +15,9 @@ func ValidRequisitesArgs(i Installation, derivation string) []string {
 	return []string{i.Program("nix-store"), "--query", "--requisites", "--include-outputs", derivation}
 }
 
-// PathInfoArgs returns the arguments that print what BuiltHere reads of store paths,
-// derivations left out.
+// PathInfoArgs returns the arguments that print what BuiltHere reads of store paths, of
+// which there is at least one: without, Nix means the flake of the current folder.
 func PathInfoArgs(i Installation, paths ...string) []string {
-	paths = slices.DeleteFunc(slices.Clone(paths), func(p string) bool { return path.Ext(p) == ".drv" })
 	return append([]string{i.Program("nix"), "path-info", "--json"}, paths...)
 }
 

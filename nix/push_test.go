@@ -52,7 +52,7 @@ func TestPushArgs(t *testing.T) {
 	for want, got := range map[string][]string{
 		bin + "nix copy --log-format internal-json --no-check-sigs --to file:///push " + builtPath: CopyArgs(sampleNix, "file:///push", builtPath),
 		bin + "nix store sign --log-format internal-json --recursive --key-file /k " + builtPath:   SignArgs(sampleNix, "/k", builtPath),
-		bin + "nix path-info --json " + builtPath:                                                  PathInfoArgs(sampleNix, partDrv, builtPath),
+		bin + "nix path-info --json " + builtPath:                                                  PathInfoArgs(sampleNix, builtPath),
 		bin + "nix-store --query --requisites --include-outputs " + partDrv:                        ValidRequisitesArgs(sampleNix, partDrv),
 	} {
 		if !slices.Equal(got, strings.Fields(want)) {

@@ -95,6 +95,8 @@ func (j *buildJob) check(args []string) error {
 		return usageErrorf("", "--cores and --max-jobs must not be negative")
 	case j.output == "":
 		return usageErrorf("", "--output must not be empty")
+	case !j.sandboxed && j.cacheFlags.netrc()+j.pushFlags.netrc() != "":
+		return usageErrorf("leave --sandbox=false out", "without Nix's sandbox builders could read the logins of the caches")
 	case j.builderKey != "" && !j.buildersFlags.any() && !j.bySSH():
 		return usageErrorf("", "--builder-key is about --builder, --builders and --push-to by ssh")
 	case j.ofFlake() && len(args) > 0:

@@ -89,7 +89,7 @@ func (b *bundling) collect(ctx context.Context) error {
 	}
 	for _, do := range []func() error{
 		func() error {
-			return b.inParts(dry.Fetch, func(part []string) error { return b.do(ctx, nix.FetchArgs(b.nix, part...), empty) })
+			return inParts(dry.Fetch, func(part []string) error { return b.do(ctx, nix.FetchArgs(b.nix, part...), empty) })
 		},
 		func() error { return b.copyToCache(ctx, empty, slices.Concat(dry.Fetch, sources)) },
 		func() error { return b.addDownloads(ctx, downloads) },
@@ -134,7 +134,7 @@ func (b *bundling) do(ctx context.Context, argv, env []string) error {
 const maxPaths = 5000
 
 // inParts calls do with at most maxPaths at a time.
-func (b *bundling) inParts(paths []string, do func(part []string) error) error {
+func inParts(paths []string, do func(part []string) error) error {
 	for part := range slices.Chunk(paths, maxPaths) {
 		if err := do(part); err != nil {
 			return err
@@ -144,7 +144,7 @@ func (b *bundling) inParts(paths []string, do func(part []string) error) error {
 }
 
 func (b *bundling) copyToCache(ctx context.Context, env, paths []string) error {
-	return b.inParts(paths, func(part []string) error { return b.do(ctx, nix.CopyToCacheArgs(b.nix, part...), env) })
+	return inParts(paths, func(part []string) error { return b.do(ctx, nix.CopyToCacheArgs(b.nix, part...), env) })
 }
 
 // allowed refuses downloads without --sources.
@@ -164,7 +164,7 @@ func (b *bundling) sources(ctx context.Context) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, nix.Sources(out)...)
+		all = append(all, nix.WithoutDerivations(out)...)
 	}
 	slices.Sort(all)
 	return slices.Compact(all), nil
@@ -172,7 +172,7 @@ func (b *bundling) sources(ctx context.Context) ([]string, error) {
 
 // addDownloads gets what the build would download, and adds it to the cache.
 func (b *bundling) addDownloads(ctx context.Context, derivations []string) error {
-	return b.inParts(derivations, func(part []string) error {
+	return inParts(derivations, func(part []string) error {
 		out, err := b.runNix(ctx, nix.FetchArgs(b.nix, part...), b.nixEnv)
 		if err != nil {
 			return err

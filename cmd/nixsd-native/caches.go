@@ -34,7 +34,7 @@ func (f *cacheFlags) check(offline bool) error {
 		if _, isFolder := folderOf(s); isFolder {
 			continue
 		}
-		if !isWebURL(s) {
+		if !isWebURL(s) || strings.ContainsAny(s, " \t") { // a blank would begin another, unchecked
 			return usageErrorf("", "--substituter must be a folder or an http or https URL, not %q", s)
 		}
 		if offline {

@@ -33,8 +33,8 @@ func (f *pushFlags) check(j *buildJob) error {
 		}
 		return nil
 	}
-	if f.signingKey != "" && !j.sandboxed {
-		return usageErrorf("leave --sandbox=false out", "without Nix's sandbox builders could read the key of --signing-key")
+	if !j.sandboxed && (f.signingKey != "" || f.bySSH()) {
+		return usageErrorf("leave --sandbox=false out", "without Nix's sandbox builders could read the keys for --push-to")
 	}
 	if _, isFolder := folderOf(f.pushTo); isFolder {
 		return nil
@@ -146,7 +146,11 @@ func (b *build) push(ctx context.Context) error {
 	}
 	env := append(b.env.list(storeVariables), b.nixEnv...)
 	if b.publicKey != "" {
-		if _, err := b.runNix(ctx, nix.SignArgs(b.nix, insideSigningKey, paths...), b.nixEnv); err != nil {
+		err := inParts(paths, func(part []string) error {
+			_, err := b.runNix(ctx, nix.SignArgs(b.nix, insideSigningKey, part...), b.nixEnv)
+			return err
+		})
+		if err != nil {
 			return err
 		}
 	}
@@ -154,7 +158,11 @@ func (b *build) push(ctx context.Context) error {
 	if b.pushHost != nil {
 		store = b.pushHost.inside(len(b.builders)).StoreURL()
 	}
-	if _, err := b.runNix(ctx, nix.CopyArgs(b.nix, store, paths...), env); err != nil {
+	err = inParts(paths, func(part []string) error {
+		_, err := b.runNix(ctx, nix.CopyArgs(b.nix, store, part...), env)
+		return err
+	})
+	if err != nil {
 		return b.notPushed(err)
 	}
 	b.rep.Note("copied %s, with what they need, to %s", plural(int64(len(paths)), "store path"), b.job.pushTo)
@@ -195,20 +203,23 @@ func (b *build) builtHere(ctx context.Context) ([]string, error) {
 		}
 	}
 	for _, t := range b.left() {
+		add(t.result)
 		out, err := b.runNix(ctx, nix.ValidRequisitesArgs(b.nix, t.derivation), b.nixEnv)
 		if err != nil {
 			return nil, err
 		}
-		infos, err := b.runNix(ctx, nix.PathInfoArgs(b.nix, strings.Fields(out)...), b.nixEnv)
+		err = inParts(nix.WithoutDerivations(out), func(part []string) error {
+			infos, err := b.runNix(ctx, nix.PathInfoArgs(b.nix, part...), b.nixEnv)
+			if err != nil {
+				return err
+			}
+			ultimate, err := nix.BuiltHere(strings.NewReader(infos))
+			add(ultimate...)
+			return err
+		})
 		if err != nil {
 			return nil, err
 		}
-		ultimate, err := nix.BuiltHere(strings.NewReader(infos))
-		if err != nil {
-			return nil, err
-		}
-		add(t.result)
-		add(ultimate...)
 	}
 	return paths, nil
 }

@@ -110,18 +110,20 @@ func (m *rootMonitor) bind(stage *sandbox.Stage, t openTree) (bound sandbox.Moun
 	return bound, false, err
 }
 
-// ownersOf are those whose files a tree of the user's may consist of.
+// ownersOf are those whose files a tree of the user's may consist of: who owns it, and
+// who owns the configurations in it. Paths are not asked: by now they may lead to files of
+// somebody else, who would be let in.
 func (m *rootMonitor) ownersOf(t openTree) sandbox.Owners {
 	o := sandbox.Owners{UIDs: []int{m.worker.UID, 0}, GIDs: []int{m.worker.GID, 0}}
-	names := []string{t.source()}
+	open := []*os.File{t.folder}
 	for _, l := range m.targets {
-		if l.Mount == t.Target {
-			names = append(names, l.Name)
+		if f := m.files[l.Name].file; l.Mount == t.Target && f != nil {
+			open = append(open, f)
 		}
 	}
-	for _, name := range names {
+	for _, f := range open {
 		var st syscall.Stat_t
-		if syscall.Stat(name, &st) == nil {
+		if syscall.Fstat(int(f.Fd()), &st) == nil {
 			o.UIDs, o.GIDs = append(o.UIDs, int(st.Uid)), append(o.GIDs, int(st.Gid))
 		}
 	}
