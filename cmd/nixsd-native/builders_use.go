@@ -40,10 +40,31 @@ func sshMain(args []string) int {
 	return p.Main(context.Background(), args)
 }
 
-// sshMount shows this program to a sandbox as its ssh.
-func sshMount() (sandbox.Mount, error) {
-	self, err := os.Executable()
-	return sandbox.Mount{Source: self, Target: insideBin + "/" + sshArg0, IsFile: true, Exec: true}, err
+// sshMount shows this program, by a path of it, to a sandbox as its ssh.
+func sshMount(program string) sandbox.Mount {
+	return sandbox.Mount{Source: program, Target: insideBin + "/" + sshArg0, IsFile: true, Exec: true}
+}
+
+// openProgram opens the file that this process runs, and no other that has taken its
+// place since. /proc/self/exe itself cannot be mounted: it is of another mount namespace.
+func openProgram() (*os.File, error) {
+	name, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	f, err := openNamed(name)
+	if err != nil {
+		return nil, err
+	}
+	ours, err := os.Stat("/proc/self/exe")
+	if err == nil {
+		var opened os.FileInfo
+		if opened, err = f.Stat(); err == nil && os.SameFile(ours, opened) {
+			return f, nil
+		}
+	}
+	f.Close()
+	return nil, &codedError{exitHost, name + " is not the program any more that this process runs", []string{"run the command again"}}
 }
 
 // programPath is the PATH of Nix's programs.

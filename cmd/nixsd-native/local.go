@@ -109,11 +109,11 @@ func (l *local) Sandbox(_ context.Context, r sandboxRequest, emulator *os.File) 
 		all = append(all, sandbox.Mount{Source: emulator.Name(), Target: insideEmulator, IsFile: true, Exec: true})
 	}
 	if r.SSH {
-		m, err := sshMount()
+		program, err := os.Executable()
 		if err != nil {
 			return nil, sandboxInfo{}, err
 		}
-		all = append(all, m)
+		all = append(all, sshMount(program))
 	}
 	options := sandbox.Options{
 		Spec:    r.spec(filepath.Join(l.state, "root", "mnt"), all),

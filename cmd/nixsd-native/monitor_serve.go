@@ -139,11 +139,15 @@ func openAll(names []string) map[string]namedFile {
 	return all
 }
 
-// open hands out a file that the command line names, and no other.
+// open hands out a file that the command line names, and no other. It may be asked for
+// again.
 func (m *rootMonitor) open(name string) (*os.File, error) {
 	named, ok := m.files[name]
 	if !ok {
 		return nil, fmt.Errorf("the worker asked for %q, which is not on the command line", name)
+	}
+	if named.err == nil {
+		named.file.Seek(0, io.SeekStart) // who asked before has read it; a pipe goes on
 	}
 	return named.file, bare(named.err)
 }
@@ -222,6 +226,16 @@ func (m *rootMonitor) prepare() (*staged, error) {
 	return s, nil
 }
 
+// bindSSH mounts this program as ssh.
+func (s *staged) bindSSH(name string) (sandbox.Mount, error) {
+	program, err := openProgram()
+	if err != nil {
+		return sandbox.Mount{}, err
+	}
+	defer program.Close()
+	return s.stage.Bind(name, sshMount(fmt.Sprintf("/proc/self/fd/%d", program.Fd())))
+}
+
 // startSandbox starts a sandbox at the other end of the first file.
 func (m *rootMonitor) startSandbox(q sandboxRequest, files []*os.File) (sandboxInfo, error) {
 	s, err := m.prepare()
@@ -242,10 +256,7 @@ func (m *rootMonitor) startSandbox(q sandboxRequest, files []*os.File) (sandboxI
 		all = append(all, bound)
 	}
 	if q.SSH {
-		bound, err := sshMount()
-		if err == nil {
-			bound, err = s.stage.Bind(fmt.Sprintf("ssh%d", len(m.sandboxes)), bound)
-		}
+		bound, err := s.bindSSH(fmt.Sprintf("ssh%d", len(m.sandboxes)))
 		if err != nil {
 			return sandboxInfo{}, err
 		}

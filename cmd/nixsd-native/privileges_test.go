@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -105,5 +106,43 @@ func TestBare(t *testing.T) {
 		if got := bare(tt.err); got != tt.want {
 			t.Errorf("bare(%v) = %v; want %v", tt.err, got, tt.want)
 		}
+	}
+}
+
+// A key that root alone may read is read for the builders and for --push-to.
+func TestMonitorOpensAgain(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(name, []byte("text"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m := &rootMonitor{files: openAll([]string{name, name + ".missing"})}
+	for range 2 {
+		f, err := m.open(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(f); string(got) != "text" || err != nil {
+			t.Errorf("read %q, %v; want the whole file each time", got, err)
+		}
+	}
+	for _, other := range []string{name + ".missing", "/etc/passwd"} {
+		if f, err := m.open(other); err == nil {
+			t.Errorf("open(%q) = %v; want an error", other, f)
+		}
+	}
+}
+
+func TestOpenProgram(t *testing.T) {
+	f, err := openProgram()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	ours, err := os.Stat("/proc/self/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := f.Stat(); err != nil || !os.SameFile(got, ours) {
+		t.Errorf("openProgram opened %v, %v; want the test's own file", got, err)
 	}
 }
