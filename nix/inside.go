@@ -25,6 +25,7 @@ const (
 	StepPatch   = "patch" // its arguments are the tree's folder and the new one's key
 	StepWipe    = "wipe"  // empties /nix
 	StepKeep    = "keep"  // its argument is a file's name; standard input goes to OwnFolder
+	StepSecret  = "secret" // its argument is a file's path; standard input goes there, for root alone
 
 	StepBundleList   = "bundle-list" // prints a File for each in a bundle's cache
 	StepBundleRemove = "bundle-remove"
@@ -64,6 +65,9 @@ func runStep(ctx context.Context, args, env []string, stdin *os.File, out *json.
 	if len(args) == 3 && args[0] == StepPatch {
 		store := Store{Dir: "/nix", Sync: syncFS, Note: note}
 		return store.Patch(ctx, args[1], args[2], os.DirFS(PatchDir))
+	}
+	if len(args) == 2 && args[0] == StepSecret {
+		return keepSecret(args[1], stdin)
 	}
 	if len(args) == 2 && args[0] == StepKeep {
 		return Store{Dir: "/nix"}.Keep(args[1], stdin)

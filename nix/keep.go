@@ -1,6 +1,7 @@
 package nix
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -25,10 +26,7 @@ func (s Store) Keep(name string, content io.Reader) error {
 		return err
 	}
 	defer root.Close()
-	data, err := io.ReadAll(io.LimitReader(content, maxKept+1))
-	if err == nil && len(data) > maxKept {
-		err = fmt.Errorf("%s has more than %d bytes", name, maxKept)
-	}
+	data, err := readKept(name, content)
 	if err != nil {
 		return err
 	}
@@ -40,4 +38,26 @@ func (s Store) Keep(name string, content io.Reader) error {
 		return err
 	}
 	return root.Rename(file+".new", file)
+}
+
+func readKept(name string, content io.Reader) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(content, maxKept+1))
+	if err == nil && len(data) > maxKept {
+		err = fmt.Errorf("%s has more than %d bytes", name, maxKept)
+	}
+	return data, err
+}
+
+// keepSecret makes a file that its owner alone can read. It must not be there yet.
+func keepSecret(name string, content io.Reader) error {
+	data, err := readKept(name, content)
+	if err != nil {
+		return err
+	}
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o400)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	return errors.Join(err, f.Close())
 }

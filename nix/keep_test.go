@@ -34,3 +34,23 @@ func TestKeep(t *testing.T) {
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+func TestKeepSecret(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "key")
+	if err := keepSecret(name, strings.NewReader("text")); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(name)
+	if err != nil || info.Mode() != 0o400 {
+		t.Errorf("its mode is %v, %v; want 0400", info.Mode(), err)
+	}
+	if got, err := os.ReadFile(name); string(got) != "text" || err != nil {
+		t.Errorf("it holds %q, %v; want text", got, err)
+	}
+	if err := keepSecret(name, strings.NewReader("other")); err == nil {
+		t.Error("it takes the place of what is there")
+	}
+	if err := keepSecret(name+"2", strings.NewReader(strings.Repeat("x", maxKept+1))); err == nil {
+		t.Error("it takes more than fits")
+	}
+}

@@ -21,16 +21,16 @@ type build struct {
 	targets  []*target
 	keys     []string       // lines of authorized_keys
 	changes  []sandbox.File // of nixpkgs: patches
-	secrets  []sandbox.File // for Nix alone
 	fileName string         // as the user wants the image to be called, or ""
 
-	nixEnv    []string
-	caches    []binaryCache // in use
-	trusted   []string      // their keys
-	publicKey string        // of --signing-key
-	forecast  *forecast
-	done      nix.Status   // how Nix's build ended
-	printed   func() error // prints what the command is for, when all else is said
+	nixEnv     []string
+	caches     []binaryCache // in use
+	trusted    []string      // their keys
+	publicKey  string        // of --signing-key
+	signingKey []byte
+	forecast   *forecast
+	done       nix.Status   // how Nix's build ended
+	printed    func() error // prints what the command is for, when all else is said
 }
 
 func newBuild(j *buildJob, a *app) *build {
@@ -227,7 +227,7 @@ func firstError(errs ...error) error {
 
 // startSandbox starts the sandbox with the targets' modules in it.
 func (b *build) startSandbox(ctx context.Context) error {
-	files := slices.Concat(b.changes, b.secrets)
+	files := slices.Clone(b.changes)
 	for _, t := range b.targets {
 		files = append(files, b.expressionOf(t)...)
 	}

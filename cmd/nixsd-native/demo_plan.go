@@ -108,13 +108,7 @@ func (w *workspace) keepPlan(ctx context.Context) error {
 			return nil
 		}
 	}
-	r, pipe, err := os.Pipe()
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	go func() { pipe.Write(data); pipe.Close() }()
-	_, err = w.insideStep(ctx, "", r, nix.StepKeep, path.Base(w.storedPlan()))
+	err = w.handIn(ctx, data, nix.StepKeep, path.Base(w.storedPlan()))
 	if err != nil && !errors.Is(err, context.Canceled) {
 		return fmt.Errorf("keep the demo's plan in the store: %w", err)
 	}

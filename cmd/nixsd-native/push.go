@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"nixsd-native/nix"
-	"nixsd-native/sandbox"
 )
 
 // pushFlags say where finished store paths are copied to.
@@ -105,7 +104,7 @@ var secretKey = regexp.MustCompile(`^([^:\s]+):([A-Za-z0-9+/]{86}==)$`)
 // maxSigningKey bounds a file with such a key in bytes; one has about 100.
 const maxSigningKey = 4 << 10
 
-// readSigningKey reads the file of --signing-key, for Nix alone to see.
+// readSigningKey reads the file of --signing-key.
 func (b *build) readSigningKey() error {
 	name := b.job.signingKey
 	if name == "" {
@@ -131,12 +130,27 @@ func (b *build) readSigningKey() error {
 		return usageErrorf(hint, "--signing-key %s holds no secret key", name)
 	}
 	b.publicKey = string(m[1]) + ":" + base64.StdEncoding.EncodeToString(raw[32:])
-	b.secrets = append(b.secrets, sandbox.File{Path: insideSigningKey, Mode: 0o400, Data: data})
+	b.signingKey = data
 	return nil
 }
 
-// insideSigningKey is where Nix finds the key.
+// insideSigningKey is where Nix finds the key, once all is built: a configuration could
+// read it while it is evaluated.
 const insideSigningKey = insideOwn + "/signing-key"
+
+// sign signs store paths, and what they refer to.
+func (b *build) sign(ctx context.Context, paths []string) error {
+	if b.publicKey == "" {
+		return nil
+	}
+	if err := b.handIn(ctx, b.signingKey, nix.StepSecret, insideSigningKey); err != nil {
+		return err
+	}
+	return inParts(paths, func(part []string) error {
+		_, err := b.runNix(ctx, nix.SignArgs(b.nix, insideSigningKey, part...), b.nixEnv)
+		return err
+	})
+}
 
 // push copies the images, and what was built for them here, to a binary cache.
 func (b *build) push(ctx context.Context) error {
@@ -145,14 +159,8 @@ func (b *build) push(ctx context.Context) error {
 		return err
 	}
 	env := append(b.env.list(storeVariables), b.nixEnv...)
-	if b.publicKey != "" {
-		err := inParts(paths, func(part []string) error {
-			_, err := b.runNix(ctx, nix.SignArgs(b.nix, insideSigningKey, part...), b.nixEnv)
-			return err
-		})
-		if err != nil {
-			return err
-		}
+	if err := b.sign(ctx, paths); err != nil {
+		return err
 	}
 	store := b.job.store()
 	if b.pushHost != nil {

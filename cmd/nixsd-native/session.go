@@ -199,6 +199,18 @@ func (w *workspace) insideStep(ctx context.Context, label string, stdin *os.File
 	return last, nil
 }
 
+// handIn is insideStep for a step that reads data.
+func (w *workspace) handIn(ctx context.Context, data []byte, args ...string) error {
+	r, pipe, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	go func() { pipe.Write(data); pipe.Close() }()
+	_, err = w.insideStep(ctx, "", r, args...)
+	return err
+}
+
 // readInside calls visit for every message of a step inside.
 func readInside(visit func(nix.InsideMessage)) func(io.Reader) {
 	return func(r io.Reader) {
