@@ -22,9 +22,9 @@ const InsideArg0 = "nixsd-native-inside"
 const (
 	StepInstall = "install"
 	StepChannel = "channel"
-	StepPatch   = "patch" // its arguments are the tree's folder and the new one's key
-	StepWipe    = "wipe"  // empties /nix
-	StepKeep    = "keep"  // its argument is a file's name; standard input goes to OwnFolder
+	StepPatch   = "patch"  // its arguments are the tree's folder and the new one's key
+	StepWipe    = "wipe"   // empties /nix
+	StepKeep    = "keep"   // its argument is a file's name; standard input goes to OwnFolder
 	StepSecret  = "secret" // its argument is a file's path; standard input goes there, for root alone
 
 	StepBundleList   = "bundle-list" // prints a File for each in a bundle's cache

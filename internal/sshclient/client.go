@@ -85,8 +85,9 @@ func Dial(ctx context.Context, t Target) (*Conn, error) {
 		c.Address = tcp.IP.String()
 	}
 	var badHost error
+	kinds := t.Known.algorithms(t.address())
 	config := &ssh.ClientConfig{
-		User: t.User, HostKeyAlgorithms: t.Known.algorithms(t.address()),
+		User: t.User, HostKeyAlgorithms: orSecure(kinds),
 		Auth: []ssh.AuthMethod{ssh.PublicKeys(t.signers(&c.Key)...)},
 		HostKeyCallback: func(_ string, remote net.Addr, key ssh.PublicKey) error {
 			badHost = t.Known.verify(t, remote, key)
@@ -106,10 +107,19 @@ func Dial(ctx context.Context, t Target) (*Conn, error) {
 		return nil, badHost
 	case c.HostKey != nil && ctx.Err() == nil:
 		return nil, refused(t)
-	case errors.As(err, &other) && len(config.HostKeyAlgorithms) > 0 && strings.Contains(err.Error(), "host key"):
+	case errors.As(err, &other) && len(kinds) > 0 && strings.Contains(err.Error(), "host key"):
 		return nil, changedHost(t, "it has no host key of the known kind")
 	}
 	return nil, unreachable(t, timeless(ctx, err))
+}
+
+// orSecure returns kinds or, if there are none, all but those that the library takes by
+// default in spite of SHA-1 and DSA.
+func orSecure(kinds []string) []string {
+	if len(kinds) > 0 {
+		return kinds
+	}
+	return ssh.SupportedAlgorithms().HostKeys
 }
 
 // timeless says of a time limit what it means.

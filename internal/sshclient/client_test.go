@@ -14,6 +14,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -294,4 +295,16 @@ func TestHold(t *testing.T) {
 	}
 	c.Close()
 	<-held
+}
+
+func TestSecureKinds(t *testing.T) {
+	for _, kinds := range [][]string{nil, {ssh.KeyAlgoED25519}} {
+		got := orSecure(kinds)
+		if kinds != nil && !slices.Equal(got, kinds) {
+			t.Errorf("orSecure(%q) = %q", kinds, got)
+		}
+		if !slices.Contains(got, ssh.KeyAlgoED25519) || slices.Contains(got, ssh.KeyAlgoRSA) || slices.Contains(got, "ssh-dss") {
+			t.Errorf("orSecure(%q) = %q; want none that is broken", kinds, got)
+		}
+	}
 }
