@@ -125,6 +125,7 @@ func (j *buildJob) run(ctx context.Context, a *app) error {
 		{"sandbox", b.startSandbox},
 		{"bootstrap", b.bootstrapAndLock},
 		{"evaluate", b.evaluate},
+		{"sandbox", b.showSecrets},
 		{"forecast", b.forecastBuild},
 		{"build", b.realise},
 		{"deliver", b.deliver},
@@ -139,7 +140,7 @@ func (j *buildJob) run(ctx context.Context, a *app) error {
 	if err == nil {
 		err = b.fleetError()
 	}
-	if err = b.finish(err); err != nil && !is[*fleetError](err) {
+	if err = b.finish(err); err != nil && !b.delivered {
 		return err
 	}
 	return cmp.Or(b.printed(), err)

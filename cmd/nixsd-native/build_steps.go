@@ -29,6 +29,7 @@ type build struct {
 	publicKey  string        // of --signing-key
 	signingKey []byte
 	forecast   *forecast
+	delivered  bool         // there are images to tell of, whatever fails from now on
 	done       nix.Status   // how Nix's build ended
 	printed    func() error // prints what the command is for, when all else is said
 }

@@ -30,6 +30,7 @@ func (j *bundleJob) create(ctx context.Context, a *app) error {
 		{"sandbox", b.startSandbox},
 		{"bootstrap", b.bootstrapAndLock},
 		{"evaluate", b.evaluate},
+		{"sandbox", b.showSecrets},
 		{"closure", b.collect},
 		{"pack", b.pack},
 	}

@@ -31,6 +31,15 @@ type loadedBundle struct {
 
 func (l *loadedBundle) folder() string { return bundlePrefix + l.id }
 
+// place is where an input goes in the cache folder. The demo's plan, which is not known by
+// a hash, is this bundle's alone: builds without it have their own.
+func (l *loadedBundle) place(m bundle.Member) string {
+	if strings.Contains(m.Path, "/") {
+		return filepath.Join(l.folder(), m.Path)
+	}
+	return m.Path
+}
+
 // hasCache reports whether there is a binary cache; the demo needs none.
 func (l *loadedBundle) hasCache() bool {
 	return slices.ContainsFunc(l.index.Members, func(m bundle.Member) bool { return strings.HasPrefix(m.Path, cachePrefix) })
@@ -110,7 +119,7 @@ func (w *workspace) isUnpacked(ctx context.Context, l *loadedBundle) bool {
 	}
 	for _, m := range l.index.Inputs() {
 		if strings.Contains(m.Path, "/") { // the demo's plan
-			text, err := readBounded(filepath.Join(dir, m.Path), maxDemoPlan)
+			text, err := readBounded(filepath.Join(dir, l.place(m)), maxDemoPlan)
 			if sum := sha256.Sum256(text); err != nil || hex.EncodeToString(sum[:]) != m.SHA256 {
 				return false
 			}
@@ -135,7 +144,7 @@ func (w *workspace) unpackBundle(ctx context.Context, r *bundle.Reader, l *loade
 		return cacheError(dir, err)
 	}
 	for _, m := range l.index.Inputs() {
-		to := filepath.Join(dir, m.Path)
+		to := filepath.Join(dir, l.place(m))
 		if err := os.MkdirAll(filepath.Dir(to), 0o775); err != nil {
 			return cacheError(dir, err)
 		}
@@ -201,6 +210,7 @@ func (w *workspace) keepBundleLock() error {
 	if err != nil {
 		return err
 	}
+	w.rep.Note("%s is now that of bundle %s: its inputs are those of every later build", nix.LockName, w.bundle.file)
 	return w.privileges.WriteLock(text)
 }
 

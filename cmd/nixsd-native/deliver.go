@@ -13,7 +13,9 @@ import (
 
 // deliver puts the images into the folder for results.
 func (b *build) deliver(ctx context.Context) error {
-	return b.each(func(t *target) error { return b.deliverImage(ctx, t) })
+	err := b.each(func(t *target) error { return b.deliverImage(ctx, t) })
+	b.delivered = err == nil
+	return err
 }
 
 // imageName is what a target's image is called: as the user says, after the target if

@@ -37,7 +37,11 @@ type demoPlanSet struct {
 }
 
 func (w *workspace) demoPlanFile() string {
-	return filepath.Join(w.client.Cache.Dir(), "demo", fmt.Sprintf("%s-%s.json", demo.Suite, w.demoHost().Arch))
+	dir := w.client.Cache.Dir()
+	if w.bundle != nil {
+		dir = filepath.Join(dir, w.bundle.folder())
+	}
+	return filepath.Join(dir, "demo", fmt.Sprintf("%s-%s.json", demo.Suite, w.demoHost().Arch))
 }
 
 // errOtherPlan says that another version of this program made a plan.

@@ -38,21 +38,22 @@ type workspace struct {
 	certificates certificates // of openCache
 	netrc        string       // logins of binary caches, or ""
 
-	lock     *nix.Lock        // of fetchInputs, if there was one
-	resolved resolved         // likewise, if there was none
-	patches  [][]byte         // of nixpkgs
-	builders builders         // of preflight: remote ones that answered
-	pushHost *builder         // likewise: where finished store paths go, if that is by ssh
-	inputs   inputs           // of fetchInputs
-	plan     *demoPlan        // likewise, for the demo
-	madeHere bool             // likewise: this run made the demo's tarballs
-	mode     string           // of registerHandler: host, private or none
-	emulator *os.File         // likewise, for private
-	session  *sandbox.Session // of startSandbox
-	info     sandboxInfo
-	nix      nix.Installation // of bootstrap
-	caBundle string
-	nixpkgs  string // folder inside the sandbox
+	lock      *nix.Lock        // of fetchInputs, if there was one
+	resolved  resolved         // likewise, if there was none
+	patches   [][]byte         // of nixpkgs
+	builders  builders         // of preflight: remote ones that answered
+	pushHost  *builder         // likewise: where finished store paths go, if that is by ssh
+	inputs    inputs           // of fetchInputs
+	plan      *demoPlan        // likewise, for the demo
+	madeHere  bool             // likewise: this run made the demo's tarballs
+	mode      string           // of registerHandler: host, private or none
+	emulator  *os.File         // likewise, for private
+	session   *sandbox.Session // of startSandbox
+	evaluated bool             // by what runs from now on keys and logins may be seen
+	info      sandboxInfo
+	nix       nix.Installation // of bootstrap
+	caBundle  string
+	nixpkgs   string // folder inside the sandbox
 
 	warned  *sync.Map               // texts of Nix's warnings
 	onBuild func(derivation string) // told, if not nil, what Nix begins to build

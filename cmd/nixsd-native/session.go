@@ -33,7 +33,7 @@ func (w *workspace) sandboxFiles() ([]sandbox.File, error) {
 		}
 		files = append(files, textFile("/etc/resolv.conf", string(resolv)))
 	}
-	if w.netrc != "" {
+	if w.netrc != "" && w.evaluated {
 		files = append(files, sandbox.File{Path: insideNetrc, Mode: 0o600, Data: []byte(w.netrc)})
 	}
 	if w.certificates.pem != nil {
@@ -67,9 +67,13 @@ func (w *workspace) startSandboxWith(ctx context.Context, more ...sandbox.File) 
 	if err != nil {
 		return err
 	}
+	var hosts builders
+	if w.evaluated {
+		hosts = w.sshHosts()
+	}
 	w.session, w.info, err = w.privileges.Sandbox(ctx, sandboxRequest{
-		Files:   slices.Concat(files, more, w.sshHosts().files()),
-		SSH:     len(w.sshHosts()) > 0,
+		Files:   slices.Concat(files, more, hosts.files()),
+		SSH:     len(hosts) > 0,
 		Private: w.mode == emulationPrivate,
 		Prove:   w.emulation.emulates(),
 	}, w.emulator)
@@ -77,6 +81,17 @@ func (w *workspace) startSandboxWith(ctx context.Context, more ...sandbox.File) 
 		w.rep.Note("the configuration was copied, as its file system knows no idmapped mounts")
 	}
 	return err
+}
+
+// showSecrets starts another sandbox if there are keys or logins for Nix: a configuration
+// could have read them while it was evaluated, and put them into the store.
+func (b *build) showSecrets(ctx context.Context) error {
+	b.evaluated = true
+	if b.netrc == "" && len(b.sshHosts()) == 0 {
+		return nil
+	}
+	b.session.Close()
+	return b.startSandbox(ctx)
 }
 
 // bootstrap installs Nix and nixpkgs in the sandbox's store, unless they are there.

@@ -95,6 +95,7 @@ func (j *shellJob) run(ctx context.Context, a *app) error {
 
 // prepareShell reads what the shell's root is made of, and takes the state folder.
 func (b *build) prepareShell(ctx context.Context) error {
+	b.evaluated = true // nothing is, but by whoever called
 	if err := b.findTargets(); err != nil {
 		return err
 	}

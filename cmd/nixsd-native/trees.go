@@ -48,7 +48,23 @@ func (n needs) trees(targets []located) ([]tree, error) {
 		return all, nil
 	}
 	dir, err := locateFolder("--push-to", n.push)
+	if err == nil {
+		err = mayPush(dir)
+	}
 	return append(all, tree{Source: dir, Target: insidePush, Writable: true}), err
+}
+
+// mayPush refuses a folder with other things than a binary cache: what is built could
+// change them.
+func mayPush(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return usageErrorf("name a folder that you may read", "--push-to %s: %v", dir, bare(err))
+	}
+	if len(entries) == 0 || isFile(filepath.Join(dir, "nix-cache-info")) {
+		return nil
+	}
+	return usageErrorf("name a folder of its own: mkdir "+quoted(filepath.Join(dir, "cache")), "--push-to %s: the folder is neither empty nor a binary cache", dir)
 }
 
 // locateFolder finds a folder that a flag names.
@@ -137,7 +153,7 @@ func (m *rootMonitor) soleOwner(t openTree) (sandbox.Owners, error) {
 	if err := syscall.Fstat(int(t.folder.Fd()), &st); err != nil {
 		return sandbox.Owners{}, &os.PathError{Op: "stat", Path: t.Source, Err: err}
 	}
-	if st.Uid == 0 || st.Gid == 0 || m.owner.Set && int(st.Uid) != m.owner.UID {
+	if st.Uid == 0 || st.Gid == 0 || m.owner.Set && (int(st.Uid) != m.owner.UID || int(st.Gid) != m.owner.GID) {
 		return sandbox.Owners{}, &codedError{exitOutput, fmt.Sprintf("the build does not write into %s as its owner, %d:%d", t.Source, st.Uid, st.Gid), []string{
 			"give it to whoever calls sudo, or, without sudo, to an ordinary user and group: chown USER:GROUP " + quoted(t.Source),
 		}}

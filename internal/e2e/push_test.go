@@ -108,9 +108,17 @@ func pushRefused(t *testing.T, p places, key string) {
 	run(t, with("--push-to", filepath.Join(u.home, "nowhere"))).mustBeClear(t, "no folder", exitUsage, "no such file")
 	run(t, with("--push-to", "ftp://x/y")).mustBeClear(t, "no store", exitUsage, "is no store")
 	run(t, with("--signing-key", key)).mustBeClear(t, "a key alone", exitUsage, "has no effect alone")
-	run(t, with("--push-to", u.home, "--signing-key", u.keyFile(t))).mustBeClear(t, "no secret key", exitUsage, "holds no secret key")
-	run(t, with("--push-to", nobody)).mustBeClear(t, "nobody there", exitNetwork, "the image is delivered, but not copied")
+	run(t, with("--push-to", u.folder(t, "push-none"), "--signing-key", u.keyFile(t))).mustBeClear(t, "no secret key", exitUsage, "holds no secret key")
+	mustDeliver := func(r result) result { // the path is told all the same
+		if filepath.Base(strings.TrimSpace(r.out)) != imageName {
+			t.Errorf("standard output of a build whose image is delivered: %q", r.out)
+		}
+		r.out = ""
+		return r
+	}
+	mustDeliver(run(t, with("--push-to", nobody))).mustBeClear(t, "nobody there", exitNetwork, "the image is delivered, but not copied")
+	run(t, with("--push-to", filepath.Join(u.home, "first"))).mustBeClear(t, "no cache's folder", exitUsage, "neither empty nor a binary cache")
 	if os.Geteuid() == 0 {
-		run(t, with("--push-to", root().folder(t, "push-root"))).mustBeClear(t, "somebody else's folder", exitOutput, "not copied")
+		mustDeliver(run(t, with("--push-to", root().folder(t, "push-root")))).mustBeClear(t, "somebody else's folder", exitOutput, "not copied")
 	}
 }
