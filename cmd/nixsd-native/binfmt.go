@@ -23,8 +23,8 @@ func binfmtCommand() command {
 		args:    "status|register|unregister",
 		summary: "show, add or remove the host's handler for aarch64 programs",
 		help: `A build registers the handler itself and takes it away at its end. With register
-it stays until unregister or the next boot, and aarch64 programs run everywhere on
-this host.
+it stays until unregister or the next boot, and aarch64 programs run everywhere
+on this host.
 
 Example:
   sudo nixsd-native binfmt register`,

@@ -41,13 +41,14 @@ func buildCommand() command {
 built-in one. The image, its checksum and a manifest are put into the current
 folder or where --output says, and the image's path is printed.
 
-Several CONFIGs, a folder of them, or several --flake make as many images in one run,
-named after them. What they share is built once, and a bad one does not stop the rest.
+Several CONFIGs, a folder of them, or several --flake make as many images in one
+run, named after them. What they share is built once, and a bad one does not
+stop the rest.
 
 Examples:
   sudo nixsd-native build --demo --ssh-key ~/.ssh/id_ed25519.pub
-  nixsd-native build --demo -o images/ sd-card.nix     (no root, Linux 6.7 or newer)
-  nixsd-native build -o images/ boards/                (all of a folder)`,
+  nixsd-native build --demo -o images/ sd-card.nix   (no root, from Linux 6.7)
+  nixsd-native build -o images/ boards/              (all of a folder)`,
 		new: func(fs *pflag.FlagSet) job {
 			j := new(buildJob)
 			j.register(fs)

@@ -176,7 +176,7 @@ func (b *build) fetchInputs(ctx context.Context) error {
 		return b.explainNetwork(cause)
 	}
 	if offline := (*fetch.OfflineError)(nil); errors.As(err, &offline) {
-		offline.Command = b.fetchLine()
+		offline.Command, offline.Bundle = b.fetchLine(), b.bundleOffer()
 	}
 	return b.explainNetwork(err)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"debug/elf"
+	"fmt"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -23,7 +24,7 @@ type buildersFlags struct {
 
 func (f *buildersFlags) register(fs *pflag.FlagSet) {
 	fs.StringArrayVar(&f.hosts, "builder", nil, "let `[USER@]HOST[:PORT]` do the aarch64 work, over ssh, on all its processors; repeatable")
-	fs.StringArrayVar(&f.specs, "builders", nil, "remote builders as Nix describes them, `\"ssh-ng://HOST aarch64-linux …\"` or @FILE; repeatable")
+	fs.StringArrayVar(&f.specs, "builders", nil, "remote builders, a `spec` as Nix has it: \"ssh-ng://HOST aarch64-linux …\" or @FILE; repeatable")
 	fs.StringVar(&f.builderKey, "builder-key", "", "private key `file` for remote builders, and for --push-to by ssh (default: those in ~/.ssh)")
 }
 
@@ -36,6 +37,9 @@ func (f *buildersFlags) machines(read func(file string) (string, error)) ([]nix.
 		return nil, usageErrorf("describe one like \"ssh-ng://nix@builder aarch64-linux\", or use --builder HOST", "--builders: %v", err)
 	}
 	for _, host := range f.hosts {
+		if strings.ContainsAny(host, "/ \t\n") {
+			return nil, usageErrorf("name it like nix@builder or nix@builder:2222; URLs and more are for --builders", "--builder %q is no [USER@]HOST[:PORT]", host)
+		}
 		m, err := nix.BuilderOf(host)
 		if err != nil {
 			return nil, usageErrorf("name it like nix@builder or nix@builder:2222", "--builder: %v", err)
@@ -137,7 +141,10 @@ func expandHome(name string) string {
 // readMachineFile reads an @FILE.
 func (w *workspace) readMachineFile(name string) (string, error) {
 	data, err := w.readSecret(name)
-	return string(data), bare(err)
+	if err != nil {
+		return "", fmt.Errorf("@%s: %v", name, bare(err))
+	}
+	return string(data), nil
 }
 
 // maxSecret bounds keys, known_hosts and files of machines, in bytes.

@@ -100,6 +100,9 @@ func noneLeft(left builders, asked []nix.Machine, errs []error) error {
 
 // sshCode is the exit code for a machine that cannot be reached.
 func sshCode(err error) int {
+	if is[*usageError](err) {
+		return exitUsage
+	}
 	if e := (*sshclient.Error)(nil); errors.As(err, &e) {
 		switch e.Kind {
 		case sshclient.UnknownHost, sshclient.ChangedHost:

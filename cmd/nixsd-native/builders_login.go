@@ -117,6 +117,8 @@ func (l *logins) keys(m nix.Machine) ([]sshclient.Key, error) {
 		if errors.Is(f.err, os.ErrPermission) { // root's, and named in an @FILE only
 			f.err = &sshclient.Error{Kind: sshclient.BadKey, Host: name, Reason: bare(f.err).Error(), Advice: []string{
 				"name it on the command line, which root reads before it gives its rights up: --builder-key " + quoted(name)}}
+		} else if is[*os.PathError](f.err) {
+			return nil, usageErrorf("name an existing file with a private key", "key %s: %v", name, bare(f.err))
 		}
 		return []sshclient.Key{f.key}, f.err
 	}

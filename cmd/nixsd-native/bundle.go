@@ -27,11 +27,11 @@ func bundleCommand() command {
 	return command{
 		name:    "bundle",
 		args:    "create|verify FILE [CONFIG…]",
-		summary: "put all that a build needs into one file, for a machine without network",
-		help: `What create puts into FILE is used by "build --bundle FILE" on another machine of this
-kind, whose cache may be empty: the emulator, Nix, nixpkgs, and what a build of CONFIG
-fetches, with its signatures. Two bundles of the same are bit-identical. With verify
-every byte of FILE is checked.
+		summary: "put all that a build needs into one file, to build offline",
+		help: `What create puts into FILE is used by "build --bundle FILE" on another machine
+of this kind, whose cache may be empty: the emulator, Nix, nixpkgs, and what a
+build of CONFIG fetches, with its signatures. Two bundles of the same are
+bit-identical. With verify every byte of FILE is checked.
 
 Examples:
   nixsd-native bundle create board.nixsd sd-card.nix
@@ -108,7 +108,10 @@ func (j *bundleJob) check(args []string) error {
 // place.
 func checkBundleName(name string) error {
 	base := filepath.Base(name)
-	if strings.HasSuffix(name, "/") || strings.HasPrefix(base, ".") || slices.Contains(notImages, path.Ext(base)) || path.Ext(base) == ".img" {
+	if strings.HasSuffix(name, "/") {
+		return usageErrorf("name a file in it: "+quoted(name+"board.nixsd"), "FILE %s is a folder", name)
+	}
+	if strings.HasPrefix(base, ".") || slices.Contains(notImages, path.Ext(base)) || path.Ext(base) == ".img" {
 		return usageErrorf("name it like board.nixsd", "FILE %s: a bundle's name neither begins with a dot nor ends as those of other files (.img %s)", name, strings.Join(notImages, " "))
 	}
 	return nil

@@ -48,8 +48,12 @@ func (f *cacheFlags) check(offline bool) error {
 		}
 	}
 	for _, k := range f.keys {
-		if !publicKey.MatchString(k) {
-			return usageErrorf("a key looks like "+nix.CacheKey, "--trusted-public-key %q is no key", k)
+		name, _, _ := strings.Cut(k, ":")
+		switch {
+		case secretKey.MatchString(k): // which must not get into a log
+			return usageErrorf("print its public half with: nixsd-native shell -q -- nix key convert-secret-to-public < FILE", "--trusted-public-key %q is a secret key", name)
+		case !publicKey.MatchString(k):
+			return usageErrorf("a key looks like "+nix.CacheKey, "--trusted-public-key: what begins with %.8q is no key", name)
 		}
 	}
 	return nil

@@ -25,8 +25,9 @@ func cleanCommand() command {
 	return command{
 		name:    "clean",
 		summary: "free disk space, and remove what a killed build left",
-		help: `Without flags, a handler that a killed build left on the host is removed, and what
-is left of broken-off downloads. No build may be running on the same folders.`,
+		help: `Without flags, a handler that a killed build left on the host is removed, and
+what is left of broken-off downloads. No build may be running on the same
+folders.`,
 		new: func(fs *pflag.FlagSet) job {
 			j := new(cleanJob)
 			fs.BoolVar(&j.downloads, "cache", false, "remove all downloads")

@@ -101,7 +101,21 @@ func (c command) parse(args []string, out io.Writer) (job, error) {
 		}
 		return nil, err
 	}
+	if name := emptyFlag(fs); name != "" {
+		return nil, usageErrorf("give it a value, or leave it out", "--%s is empty", name)
+	}
 	return j, nil
+}
+
+// emptyFlag returns the name of a flag that was given the empty string, as from a
+// variable of a shell that is not set.
+func emptyFlag(fs *pflag.FlagSet) (name string) {
+	fs.Visit(func(f *pflag.Flag) {
+		if all, ok := f.Value.(pflag.SliceValue); ok && slices.Contains(all.GetSlice(), "") || f.Value.String() == "" {
+			name = f.Name
+		}
+	})
+	return name
 }
 
 // userMain is the process that somebody started.

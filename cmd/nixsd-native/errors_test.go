@@ -37,7 +37,7 @@ var typed = []struct {
 	{&usageError{"bad flag", "a hint"}, exitUsage},
 	{&codedError{exitVerify, "from elsewhere", nil}, exitVerify},
 	{&nix.BuildError{Status: 1, Summary: "builder failed", Log: []string{"one", "two"}}, exitBuild},
-	{&fleetError{"1 of 2 images failed: a.nix"}, exitBuild},
+	{&fleetError{"1 of 2 images failed: a.nix", "above"}, exitBuild},
 	{&fetch.HashError{Name: "f", Want: "00"}, exitVerify},
 	{&qemu.HashError{What: "f", Want: "00", Got: "11"}, exitVerify},
 	{&qemu.ContentError{Reason: "no ELF"}, exitVerify},

@@ -32,10 +32,11 @@ func fetchCommand() command {
 		name:    "fetch",
 		args:    "[CONFIG…]",
 		summary: "download and verify every input, build nothing",
-		help: `Fills the cache, so that a later build needs no network, and lists what is in it.
-What broke off is resumed. A file that is copied into the cache folder by hand is found
-by its hash, whatever its name. With --check nothing is downloaded or changed: every
-file is hashed, and exit code 4 says that one is damaged, 5 that one is missing.
+		help: `Fills the cache, so that a later build needs no network, and lists what is in
+it. What broke off is resumed. A file that is copied into the cache folder by
+hand is found by its hash, whatever its name. With --check nothing is downloaded
+or changed: every file is hashed, and exit code 4 says that one is damaged, 5
+that one is missing.
 
 CONFIG is only asked for the lock file beside it.
 

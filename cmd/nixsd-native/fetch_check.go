@@ -51,7 +51,7 @@ func (w *workspace) verifyInputs(ctx context.Context) ([]inputRow, error) {
 		}
 		rows = append(rows, row)
 	}
-	return rows, v.verdict(w.fetchLine())
+	return rows, v.verdict(w.fetchLine(), w.bundleOffer())
 }
 
 // pinnedInputs lists what is known of a build's inputs without network.
@@ -246,9 +246,9 @@ func stateOf(files, missing, damaged int) string {
 }
 
 // verdict returns nil if everything is there and sound. What is damaged weighs more than
-// what is missing; command fetches both.
-func (v *verification) verdict(command string) error {
-	missing := &fetch.OfflineError{Dir: v.cache.Dir(), Missing: v.missing, Command: command}
+// what is missing; command fetches both, and bundle is that of OfflineError.
+func (v *verification) verdict(command, bundle string) error {
+	missing := &fetch.OfflineError{Dir: v.cache.Dir(), Missing: v.missing, Command: command, Bundle: bundle}
 	switch {
 	case len(v.damaged) > 0:
 		text := "damaged in the cache: " + strings.Join(fetch.First(v.damaged), "; ")

@@ -160,9 +160,13 @@ func (f *forecast) summary() []string {
 	if f.Fetch == 0 && len(f.Build) == 0 {
 		return []string{"nothing to fetch, nothing to build"}
 	}
+	need := ""
+	if f.Need > 0 { // nobody knows how large a first image is that is built of what is here
+		need = "about " + size(f.Need) + " needed, "
+	}
 	lines := []string{
 		fmt.Sprintf("%d store paths to fetch, %s (%s unpacked); %d derivations to build", f.Fetch, size(f.Download), size(f.Unpacked), len(f.Build)),
-		fmt.Sprintf("disk: about %s needed, %s free; memory: %s available", size(f.Need), size(f.Free), size(f.Memory)),
+		fmt.Sprintf("disk: %s%s free; memory: %s available", need, size(f.Free), size(f.Memory)),
 	}
 	if f.Slots != nil {
 		lines = append(lines, f.Slots.String())

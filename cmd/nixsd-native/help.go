@@ -9,7 +9,7 @@ import (
 
 // printHelp explains the program.
 func printHelp(w io.Writer) {
-	fmt.Fprint(w, `nixsd-native builds NixOS SD-card images for AArch64 boards on any Linux machine.
+	fmt.Fprint(w, `nixsd-native builds NixOS SD-card images for AArch64 boards on any Linux.
 
 Usage:
   nixsd-native COMMAND [FLAGS] [ARGUMENTS]
@@ -23,9 +23,10 @@ Commands:
 Try it:
   sudo nixsd-native build --demo --ssh-key ~/.ssh/id_ed25519.pub
 
-"nixsd-native COMMAND --help" tells more. On Linux 6.7 and newer no command needs
-root. Exit codes: 0 done, 1 internal error, 2 usage, 3 the host cannot,
-4 verification failed, 5 network, 6 the NixOS build failed, 7 output, 130 interrupted.
+"nixsd-native COMMAND --help" tells more. On Linux 6.7 and newer no command
+needs root. Exit codes: 0 done, 1 internal error, 2 usage, 3 the host cannot,
+4 verification failed, 5 network, 6 the NixOS build failed, 7 output,
+130 interrupted.
 `)
 }
 
@@ -39,6 +40,6 @@ func (c command) printHelp(w io.Writer, fs *pflag.FlagSet) {
 		fmt.Fprintf(w, "\n%s\n", c.help)
 	}
 	if fs.HasFlags() {
-		fmt.Fprintf(w, "\nFlags:\n%s", fs.FlagUsagesWrapped(100))
+		fmt.Fprintf(w, "\nFlags:\n%s", fs.FlagUsagesWrapped(80))
 	}
 }

@@ -58,6 +58,14 @@ func (b *build) downloads(drv string) (urls []string, ok bool, err error) {
 	return nix.DerivationDownloads(f)
 }
 
+// bundleOffer is the command that bundles, where it is not the usual one.
+func (w *workspace) bundleOffer() string {
+	if w.demo {
+		return "nixsd-native bundle create FILE --demo"
+	}
+	return ""
+}
+
 // bundleLine is the command line that bundles what this build needs.
 func (b *build) bundleLine() string {
 	line := "nixsd-native bundle create FILE"
@@ -95,7 +103,7 @@ func (b *build) explainDownload(ctx context.Context, failed *nix.BuildError) err
 // missingPackages names all of the demo's packages that are neither in the store nor in
 // the cache: its expressions fetch them one by one, when one is needed.
 func (b *build) missingPackages(ctx context.Context) error {
-	missing := &fetch.OfflineError{Dir: b.client.Cache.Dir(), Command: b.fetchLine()}
+	missing := &fetch.OfflineError{Dir: b.client.Cache.Dir(), Command: b.fetchLine(), Bundle: b.bundleOffer()}
 	for _, set := range b.plan.Sets {
 		for _, p := range set.Packages {
 			if !set.built(p.Name) || b.hasPackage(ctx, p) {

@@ -118,9 +118,12 @@ func (b *build) readSigningKey() error {
 	defer f.Close()
 	data, err := readAllBounded(f, name, maxSigningKey)
 	if err != nil {
-		return err
+		return usageErrorf(hint, "--signing-key %s: %v", name, bare(err))
 	}
 	data = bytes.TrimSpace(data)
+	if publicKey.Match(data) {
+		return usageErrorf("name the file that it was made of; others only get the public key", "--signing-key %s holds a public key", name)
+	}
 	m := secretKey.FindSubmatch(data)
 	if m == nil {
 		return usageErrorf(hint, "--signing-key %s holds no secret key", name)

@@ -32,9 +32,10 @@ func shellCommand() command {
 		name:    "shell",
 		args:    "[-- COMMAND…]",
 		summary: "run a shell, or a command, inside the build's root",
-		help: `Everything is as in a build: Nix's programs are in PATH, <nixpkgs> is what builds
-use, /etc/nixsd/configuration.nix is ./sd-card.nix if there is one, else the built-in
-configuration, aarch64 programs run, and nothing else of the host can be seen.
+		help: `Everything is as in a build: Nix's programs are in PATH, <nixpkgs> is what
+builds use, /etc/nixsd/configuration.nix is ./sd-card.nix if there is one, else
+the built-in configuration, aarch64 programs run, and nothing else of the host
+can be seen.
 
 Examples:
   sudo nixsd-native shell --demo

@@ -113,16 +113,23 @@ func (b *build) fleetError() error {
 	if len(names) == 0 {
 		return nil
 	}
-	return &fleetError{fmt.Sprintf("%d of %d images failed: %s", len(names), len(b.targets), strings.Join(names, ", "))}
+	where := "above and in the table"
+	if b.job.json || b.job.dryRun {
+		where = "above"
+	}
+	return &fleetError{fmt.Sprintf("%d of %d images failed: %s", len(names), len(b.targets), strings.Join(names, ", ")), where}
 }
 
 // A fleetError says that some images of a run were not built.
-type fleetError struct{ message string }
+type fleetError struct {
+	message string
+	where   string // the reasons stand
+}
 
 func (e *fleetError) Error() string { return e.message }
 
 func (e *fleetError) Hints() []string {
-	return []string{"the reasons stand above and in the table; build one of them alone to see no more than its own"}
+	return []string{"the reasons stand " + e.where + "; build one of them alone to see no more than its own"}
 }
 
 // blame finds the target's own failed derivation, by what it depends on.

@@ -71,6 +71,9 @@ const ownConfig = "sd-card.nix"
 // folder for its sd-card.nix or else for all *.nix files in it and the sd-card.nix of
 // each folder in it.
 func configsOf(name string) ([]string, error) {
+	if name == "" {
+		return nil, usageErrorf("leave it out to use ./sd-card.nix or else the built-in one", "the name of a configuration is empty")
+	}
 	info, err := os.Stat(name)
 	if err != nil || !info.IsDir() {
 		return []string{name}, nil
@@ -164,6 +167,9 @@ func stems(all []located) ([]string, error) {
 	for i, l := range all {
 		name := l.stem()
 		if j := slices.Index(names, name); j >= 0 {
+			if all[j].File == l.File && all[j].Flake == l.Flake {
+				return nil, usageErrorf("name it once", "%s is the same as %s, which is named before it", l.Name, all[j].Name)
+			}
 			return nil, usageErrorf("rename one, or build them one by one", "the images of %s and %s would both be called %s.img", all[j].Name, all[i].Name, name)
 		}
 		names = append(names, name)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -47,9 +48,9 @@ func (n needs) trees(targets []located) ([]tree, error) {
 	if n.push == "" {
 		return all, nil
 	}
-	dir, err := locateFolder("--push-to", n.push)
+	dir, err := locateFolder(pushFlag, n.push)
 	if err == nil {
-		err = mayPush(dir)
+		err = firstError(mayPush(dir), mustBeWritable(dir, n.push))
 	}
 	return append(all, tree{Source: dir, Target: insidePush, Writable: true}), err
 }
@@ -67,6 +68,21 @@ func mayPush(dir string) error {
 	return usageErrorf("name a folder of its own: mkdir "+quoted(filepath.Join(dir, "cache")), "--push-to %s: the folder is neither empty nor a binary cache", dir)
 }
 
+// pushFlag names the folder that is written to.
+const pushFlag = "--push-to"
+
+// mayWrite asks access(2) for writing, W_OK, and for making files, X_OK.
+const mayWrite = 2 | 1
+
+// mustBeWritable tells before a long build that its results could not be copied. For
+// root the monitor looks at the owner.
+func mustBeWritable(dir, name string) error {
+	if err := syscall.Access(dir, mayWrite); err != nil {
+		return &codedError{exitOutput, fmt.Sprintf("%s %s: %v", pushFlag, name, err), []string{"name a folder that you may write to"}}
+	}
+	return nil
+}
+
 // locateFolder finds a folder that a flag names.
 func locateFolder(flag, name string) (string, error) {
 	dir, err := filepath.EvalSymlinks(name)
@@ -80,7 +96,11 @@ func locateFolder(flag, name string) (string, error) {
 		}
 	}
 	if err != nil {
-		return "", usageErrorf("name an existing folder; make one with: mkdir "+quoted(name), "%s %s: %v", flag, name, bare(err))
+		hint := "name an existing folder"
+		if flag == pushFlag && errors.Is(err, os.ErrNotExist) {
+			hint += "; make one with: mkdir -p " + quoted(name)
+		}
+		return "", usageErrorf(hint, "%s %s: %v", flag, name, bare(err))
 	}
 	return dir, nil
 }

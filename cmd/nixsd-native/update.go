@@ -23,7 +23,7 @@ func updateCommand() command {
 	return command{
 		name:    "update",
 		args:    "[CONFIG…]",
-		summary: "resolve the channel, QEMU and Nix anew, and rewrite the lock file",
+		summary: "find the newest channel, QEMU and Nix for the lock file",
 		help: `Builds obey ` + nix.LockName + ` bit for bit; this command changes it and tells what
 changed. Without flags everything is resolved from what the lock was made with.
 

@@ -103,8 +103,16 @@ func parseIndex(text []byte) (x Index, err error) {
 	return x, d.Decode(&x)
 }
 
+// frameMagic begins zstd's frames (RFC 8878, 3.1.1).
+const frameMagic = "\x28\xb5\x2f\xfd"
+
+const notBegun = "does not begin as one, so this is no bundle"
+
 // indexText reads the first frame. Its size is known from its own header only.
 func (b *Reader) indexText() ([]byte, error) {
+	if magic, err := b.r.Peek(len(frameMagic)); err == nil && string(magic) != frameMagic {
+		return nil, b.fail(indexName, notBegun)
+	}
 	f := newFrame(b.r)
 	if err := b.z.Reset(f); err != nil {
 		return nil, b.damaged(indexName, err)
@@ -118,7 +126,7 @@ func (b *Reader) indexText() ([]byte, error) {
 		return nil, b.fail(indexName, err.Error())
 	}
 	if want, err := tarHeader(indexName, size); err != nil || !bytes.Equal(header, want) {
-		return nil, b.fail(indexName, "does not begin as one, so this is no bundle")
+		return nil, b.fail(indexName, notBegun)
 	}
 	var text bytes.Buffer
 	if _, err := io.CopyN(&text, b.z, size); err != nil {

@@ -126,6 +126,7 @@ type OfflineError struct {
 	Dir     string // the cache folder, empty for a document
 	Missing []Missing
 	Command string // that fills the cache; empty means "nixsd-native fetch"
+	Bundle  string // command that bundles; empty means "nixsd-native bundle create FILE"
 }
 
 func (e *OfflineError) Error() string {
@@ -140,7 +141,7 @@ func (e *OfflineError) Error() string {
 func (e *OfflineError) Hints() []string {
 	hints := []string{"on a machine with network, run: " + cmp.Or(e.Command, "nixsd-native fetch")}
 	if e.Dir != "" {
-		hints = append(hints, "or, there, put all that a build needs into one file: nixsd-native bundle create FILE; and here: build --bundle FILE",
+		hints = append(hints, "or, there, put all that a build needs into one file: "+cmp.Or(e.Bundle, "nixsd-native bundle create FILE")+"; and here: build --bundle FILE",
 			fmt.Sprintf("or copy the missing files into %s by hand, under any name; they are found by their hash", e.Dir))
 	}
 	var lines []string
@@ -152,7 +153,9 @@ func (e *OfflineError) Hints() []string {
 		if len(m.URLs) > 0 {
 			line += " is at " + m.URLs[0]
 		}
-		lines = append(lines, line)
+		if line != m.Name {
+			lines = append(lines, line)
+		}
 	}
 	return append(hints, First(lines)...)
 }

@@ -218,11 +218,11 @@ func (e *OutputError) Unwrap() error { return e.Err }
 func (e *OutputError) Hints() []string {
 	switch {
 	case errors.Is(e.Err, syscall.ENOSPC), errors.Is(e.Err, syscall.EDQUOT):
-		return []string{"free some space there, or name another place with -o; the image is in the store, so the next build only copies it"}
+		return []string{"free some space there, or name another place (images: -o); what is built is in the store, so the next run only writes it"}
 	case errors.Is(e.Err, fs.ErrPermission), errors.Is(e.Err, syscall.EROFS):
-		return []string{"name a folder that you may write to with -o"}
+		return []string{"name a place that you may write to (images: -o)"}
 	case errors.Is(e.Err, fs.ErrNotExist):
-		return []string{"make the folder above it, or name another place with -o"}
+		return []string{"make the folder above it, or name another place (images: -o)"}
 	}
 	return nil
 }
