@@ -78,8 +78,11 @@ const MaxLine = 1 << 20
 func ParseEvent(line []byte) (e Event, ok bool) {
 	body, isJSON := bytes.CutPrefix(line, jsonPrefix)
 	if !isJSON {
-		text := clean(string(line))
-		return Event{Kind: Message, Level: LevelNotice, Text: text}, text != ""
+		e = Event{Kind: Message, Level: LevelNotice, Text: clean(string(line))}
+		if strings.HasPrefix(e.Text, "error: ") { // before Nix knows how it is to log, as of a bad setting
+			e.Level = LevelError
+		}
+		return e, e.Text != ""
 	}
 	var raw rawEvent
 	if err := json.Unmarshal(body, &raw); err != nil {

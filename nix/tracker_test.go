@@ -191,6 +191,10 @@ func TestFailureOtherwise(t *testing.T) {
 		{[]string{`{"action":"msg","level":0,"msg":"\u001b[31;1merror:\u001b[0m interrupted by the user"}`}, "interrupted by the user", ""},
 		{[]string{`{"action":"msg","level":0,"msg":"trace: error: x"}`}, "nix ended with status 1 and said no more", ""},
 	}
+	track, _ := follow(t, []byte("error: setting 'timeout' has invalid value 'abc'\nTry 'nix-instantiate --help' for more information.\n"))
+	if e := track.Failure(1); e.Error() != "setting 'timeout' has invalid value 'abc'" {
+		t.Errorf("Failure after a line without JSON = %v", e)
+	}
 	for _, test := range tests {
 		track, _ := follow(t, []byte("@nix "+strings.Join(test.messages, "\n@nix ")))
 		if e := track.Failure(1); e.Error() != test.text || e.Derivation != test.derivation {

@@ -94,6 +94,8 @@ func (f *sourceFlags) check() error {
 	switch {
 	case w.Deb != "" && w.Suite != "":
 		return usageErrorf("", "--qemu-deb and --qemu-suite exclude each other")
+	case w.Suite != "" && f.offline:
+		return usageErrorf("leave it out, or name a package with --qemu-deb FILE", "only the network knows what a suite has now, so --qemu-suite %s does not go with --offline or --bundle", w.Suite)
 	case strings.Contains(w.Deb, "://") && !isWebURL(w.Deb):
 		return usageErrorf("", "--qemu-deb must be a file or an http or https URL, not %q", w.Deb)
 	case w.SHA256 != "" && !hexSHA256.MatchString(w.SHA256):

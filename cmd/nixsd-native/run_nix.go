@@ -61,6 +61,9 @@ func (w *workspace) followNix(ctx context.Context, argv, env []string) (string, 
 	return out.String(), track, err
 }
 
+// badSetting is what Nix says of a setting's value that it cannot read.
+var badSetting = regexp.MustCompile(`^(setting|configuration setting) '[^']+' (has invalid value|should have|is expected)`)
+
 // nixFailure makes an error of how one of Nix's programs ended.
 func (w *workspace) nixFailure(exit sandbox.Exit, track *nix.Tracker) error {
 	if exit == (sandbox.Exit{}) {
@@ -74,6 +77,9 @@ func (w *workspace) nixFailure(exit sandbox.Exit, track *nix.Tracker) error {
 	}
 	if host, ok := sandbox.ExplainNix(failure.Output); ok {
 		return host
+	}
+	if badSetting.MatchString(failure.Summary) { // those that are not from --option were checked
+		return usageErrorf("correct what is given to --option", "--option: %s", failure.Summary)
 	}
 	if _, reason, ok := strings.Cut(failure.Summary, nix.Refused); ok {
 		return usageErrorf("change the configuration, or the flags that name it", "%s", reason)

@@ -141,8 +141,10 @@ func (e *OfflineError) Error() string {
 func (e *OfflineError) Hints() []string {
 	hints := []string{"on a machine with network, run: " + cmp.Or(e.Command, "nixsd-native fetch")}
 	if e.Dir != "" {
-		hints = append(hints, "or, there, put all that a build needs into one file: "+cmp.Or(e.Bundle, "nixsd-native bundle create FILE")+"; and here: build --bundle FILE",
-			fmt.Sprintf("or copy the missing files into %s by hand, under any name; they are found by their hash", e.Dir))
+		hints = append(hints, "or, there, put all that a build needs into one file: "+cmp.Or(e.Bundle, "nixsd-native bundle create FILE")+"; and here: build --bundle FILE")
+	}
+	if e.Dir != "" && slices.ContainsFunc(e.Missing, func(m Missing) bool { return m.SHA256 != "" }) {
+		hints = append(hints, fmt.Sprintf("or copy the missing files into %s by hand, under any name; they are found by their hash", e.Dir))
 	}
 	var lines []string
 	for _, m := range e.Missing {
