@@ -96,7 +96,7 @@ func (j *fetchJob) run(ctx context.Context, a *app) error {
 	var rows []inputRow
 	var err error
 	if j.verify {
-		err = b.steps(ctx, []step{{"inputs", func(ctx context.Context) (err error) {
+		err = b.steps(ctx, []step{{"check", func(ctx context.Context) (err error) {
 			rows, err = b.verifyInputs(ctx)
 			return err
 		}}})

@@ -27,7 +27,8 @@ type forecast struct {
 	FreeNode int64    `json:"inodes_free"`
 	Memory   int64    `json:"memory_available_bytes"`
 
-	Slots *slotCount `json:"slots,omitempty"` // with remote builders
+	Slots  *slotCount        `json:"slots,omitempty"`  // with remote builders
+	Failed map[string]string `json:"failed,omitempty"` // targets that will not be built, and why
 }
 
 type heavy struct {
@@ -229,6 +230,12 @@ func tooHeavy(all []heavy) error {
 // printForecast prints a forecast as the result.
 func (b *build) printForecast(f *forecast) error {
 	if b.job.json {
+		f.Failed = map[string]string{}
+		for _, t := range b.targets {
+			if t.err != nil {
+				f.Failed[t.String()] = t.cause()
+			}
+		}
 		return json.NewEncoder(b.out).Encode(f)
 	}
 	for _, line := range f.summary() {

@@ -25,6 +25,7 @@ var phaseWords = map[string]string{
 	"closure":   "collecting what the build needs",
 	"pack":      "writing the bundle",
 	"verify":    "verifying the bundle",
+	"check":     "verifying the cache",
 	"clean-up":  "cleaning up",
 }
 

@@ -61,8 +61,13 @@ func (w *workspace) followNix(ctx context.Context, argv, env []string) (string, 
 	return out.String(), track, err
 }
 
+// An optionError is a usageError that is about all images of a run.
+type optionError struct{ error }
+
+func (e *optionError) Unwrap() error { return e.error }
+
 // badSetting is what Nix says of a setting's value that it cannot read.
-var badSetting = regexp.MustCompile(`^(setting|configuration setting) '[^']+' (has invalid value|should have|is expected)`)
+var badSetting = regexp.MustCompile(`^(Boolean )?setting '[^']+' has invalid value`)
 
 // nixFailure makes an error of how one of Nix's programs ended.
 func (w *workspace) nixFailure(exit sandbox.Exit, track *nix.Tracker) error {
@@ -79,7 +84,7 @@ func (w *workspace) nixFailure(exit sandbox.Exit, track *nix.Tracker) error {
 		return host
 	}
 	if badSetting.MatchString(failure.Summary) { // those that are not from --option were checked
-		return usageErrorf("correct what is given to --option", "--option: %s", failure.Summary)
+		return &optionError{usageErrorf("correct what is given to --option", "--option: %s", failure.Summary)}
 	}
 	if _, reason, ok := strings.Cut(failure.Summary, nix.Refused); ok {
 		return usageErrorf("change the configuration, or the flags that name it", "%s", reason)

@@ -91,7 +91,7 @@ func (b *build) drop(t *target, err error) error {
 // isTargets tells the failure of a configuration from trouble of all.
 func isTargets(err error) bool {
 	code := exitCode(err)
-	return code == exitBuild || code == exitUsage
+	return !is[*optionError](err) && (code == exitBuild || code == exitUsage)
 }
 
 // anyLeft ends a run all of whose targets failed.

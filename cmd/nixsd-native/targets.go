@@ -168,7 +168,7 @@ func stems(all []located) ([]string, error) {
 		name := l.stem()
 		if j := slices.Index(names, name); j >= 0 {
 			if all[j].File == l.File && all[j].Flake == l.Flake {
-				return nil, usageErrorf("name it once", "%s is the same as %s, which is named before it", l.Name, all[j].Name)
+				return nil, usageErrorf("name it once; a folder names all that are in it", "%s stands twice among what is to be built, the first time as %s", l.Name, all[j].Name)
 			}
 			return nil, usageErrorf("rename one, or build them one by one", "the images of %s and %s would both be called %s.img", all[j].Name, all[i].Name, name)
 		}
