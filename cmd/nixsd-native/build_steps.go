@@ -41,6 +41,10 @@ func newBuild(j *buildJob, a *app) *build {
 	b.netrc = j.cacheFlags.netrc() + j.pushFlags.netrc()
 	b.demo, b.configs = j.demo, j.configs
 	b.printed = b.printImages
+	b.cacheNames = map[string]string{}
+	for _, c := range j.binaryCaches() {
+		b.cacheNames[c.URL] = c.Name
+	}
 	return b
 }
 

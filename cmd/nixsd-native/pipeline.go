@@ -55,10 +55,11 @@ type workspace struct {
 	caBundle  string
 	nixpkgs   string // folder inside the sandbox
 
-	warned  *sync.Map               // texts of Nix's warnings
-	onBuild func(derivation string) // told, if not nil, what Nix begins to build
-	onFile  func(nix.CacheFile)     // told what StepBundleList finds
-	bundle  *loadedBundle           // of --bundle
+	warned     *sync.Map               // texts of Nix's warnings
+	cacheNames map[string]string       // what people call binary caches, by the URLs inside the sandbox
+	onBuild    func(derivation string) // told, if not nil, what Nix begins to build
+	onFile     func(nix.CacheFile)     // told what StepBundleList finds
+	bundle     *loadedBundle           // of --bundle
 }
 
 // inputs are the verified files of a build.

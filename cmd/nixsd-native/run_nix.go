@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"regexp"
 	"strings"
 
+	"nixsd-native/internal/fetch"
 	"nixsd-native/nix"
 	"nixsd-native/sandbox"
 )
@@ -124,6 +126,10 @@ func (w *workspace) nixMessage(e nix.Event) {
 		w.rep.Note("%s%s", nix.AssemblyMark, reason)
 		return
 	}
+	if m := unsigned.FindStringSubmatch(text); m != nil { // told once of a cache, not of each path
+		w.warnOnce("what " + cmp.Or(w.cacheNames[m[1]], fetch.WithoutPassword(m[1])) + " has is not signed by a trusted key, and not used: name its key with --trusted-public-key KEY")
+		return
+	}
 	for _, prefix := range []string{"evaluation warning: ", "trace: warning: ", "warning: "} {
 		if rest, ok := strings.CutPrefix(text, prefix); ok {
 			w.warnOnce(oneLine(rest))
@@ -136,6 +142,9 @@ func (w *workspace) nixMessage(e nix.Event) {
 		w.rep.LogLine("", text)
 	}
 }
+
+// unsigned is what Nix says of a store path in a cache whose key is not known.
+var unsigned = regexp.MustCompile(`ignoring substitute for '[^']*' from '([^']*)', as it's not signed by any of the keys`)
 
 // warnOnce passes a warning on; another target's of the same words says nothing new.
 func (w *workspace) warnOnce(text string) {
