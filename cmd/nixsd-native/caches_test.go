@@ -27,7 +27,7 @@ func TestUnsigned(t *testing.T) {
 		b.nixMessage(nix.Event{Kind: nix.Message, Level: nix.LevelWarn, Text: "warning: ignoring substitute for '/nix/store/" + path +
 			"' from 'file:///caches-1', as it's not signed by any of the keys in 'trusted-public-keys'"})
 	}
-	const want = "warning: what /srv/cache has is not signed by a trusted key, and not used: name its key with --trusted-public-key KEY\n"
+	const want = "warning: store paths of /srv/cache are not used, as no trusted key signed them: name its key with --trusted-public-key KEY\n"
 	if got := out.String(); got != want {
 		t.Errorf("printed %q; want %q", got, want)
 	}

@@ -127,7 +127,8 @@ func (w *workspace) nixMessage(e nix.Event) {
 		return
 	}
 	if m := unsigned.FindStringSubmatch(text); m != nil { // told once of a cache, not of each path
-		w.warnOnce("what " + cmp.Or(w.cacheNames[m[1]], fetch.WithoutPassword(m[1])) + " has is not signed by a trusted key, and not used: name its key with --trusted-public-key KEY")
+		w.warnOnce("store paths of " + cmp.Or(w.cacheNames[m[1]], fetch.WithoutPassword(m[1])) + " are not used, as no trusted key signed them: name its key with --trusted-public-key KEY")
+		w.rep.LogLine("", text)
 		return
 	}
 	for _, prefix := range []string{"evaluation warning: ", "trace: warning: ", "warning: "} {
