@@ -81,10 +81,14 @@ func (w *workspace) openBundle(ctx context.Context) error {
 	if err := l.fits(w.demo); err != nil {
 		return err
 	}
-	if !w.isUnpacked(ctx, l) {
-		if err := w.unpackBundle(ctx, r, l); err != nil {
-			return err
-		}
+	// What is there already is not unpacked again, but a damaged file is never passed over.
+	if w.isUnpacked(ctx, l) {
+		err = r.Verify(ctx, func(done, total int64) { w.rep.Bytes("reading "+filepath.Base(l.file), done, total) })
+	} else {
+		err = w.unpackBundle(ctx, r, l)
+	}
+	if err != nil {
+		return err
 	}
 	w.bundle = l
 	return nil

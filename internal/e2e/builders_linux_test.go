@@ -231,7 +231,7 @@ func TestRemoteRefused(t *testing.T) {
 		{"another host key", knownLine(other.PublicKey()), []string{"--builder", "board"}, exitVerify, "its host key is not the known one"},
 		{"refused key", c.hostLine(), []string{"--builder", "board", "--builder-key", refused}, exitNetwork, "lets root in with none of these keys: " + refused},
 		{"encrypted key", c.hostLine(), []string{"--builders", "ssh-ng://root@" + at + " aarch64-linux " + encrypted}, exitUsage, "the key has a passphrase"},
-		{"no key", c.hostLine(), []string{"--builder", "board", "--builder-key", c.home + "/none"}, exitNetwork, "no such file"},
+		{"no key", c.hostLine(), []string{"--builder", "board", "--builder-key", c.home + "/none"}, exitUsage, "no such file"},
 		{"dead host", c.hostLine(), []string{"--builder", builderAddress + ":1"}, exitNetwork, "connection refused"},
 		{"no Nix", c.hostLine(), []string{"--builders", "ssh://root@" + at + "?remote-program=/none/nix-store"}, exitNetwork, "it has no /none/nix-store"},
 	} {
