@@ -35,7 +35,7 @@ func (j *bundleJob) create(ctx context.Context, a *app) error {
 		{"pack", b.pack},
 	}
 	if j.demo {
-		all = slices.Concat(all[:2], all[7:])
+		all = slices.Concat(all[:2], all[len(all)-1:]) // inputs, and pack
 	}
 	err := b.steps(ctx, all)
 	b.removeScratch(ctx)

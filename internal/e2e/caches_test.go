@@ -193,7 +193,7 @@ func (n nixos) cacheFaults(t *testing.T, key string, ranges *rangeSpy) []cacheCa
 	t.Helper()
 	nar := func(f upstream.Fault) func() { return func() { n.Break("/cache/nar/*", f) } }
 	rewrite := func(f func(string) string) func() { return func() { n.RewriteNarinfo(f) } }
-	untrusted := "no trusted key signed them"
+	untrusted := "not signed by any of the keys"
 	unsigned := func(text string) string { return regexp.MustCompile(`(?m)^Sig: .*\n`).ReplaceAllString(text, "") }
 	trust := func(key string) []string { return []string{"--substituter", n.CacheURL(), "--trusted-public-key", key} }
 	return []cacheCase{
