@@ -100,6 +100,9 @@ func (l *local) Recover(context.Context) (bool, error) { return false, nil }
 func (l *local) RemoveFolders() error { return removeFolders(l.state, l.cache) }
 
 func (l *local) Sandbox(_ context.Context, r sandboxRequest, emulator *os.File) (*sandbox.Session, sandboxInfo, error) {
+	if err := os.MkdirAll(l.cache, 0o755); err != nil { // somebody may have removed it
+		return nil, sandboxInfo{}, folderError("cache", l.cache, err)
+	}
 	users := ownUsers()
 	all := mounts(nixDir(l.state), l.cache)
 	for _, t := range l.trees {

@@ -45,8 +45,9 @@ func bench(runs int, cache, only string) error {
 		}
 		r, err := c.measure(runs)
 		if err != nil {
-			return err
+			return firstError(print(os.Stdout, results), err)
 		}
+		fmt.Fprintf(os.Stderr, "%s: %.2f\n", r.name, r.medianRatio())
 		results = append(results, r)
 	}
 	return print(os.Stdout, results)

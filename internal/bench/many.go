@@ -71,7 +71,7 @@ func (l *lab) bundleUsed() comparison {
 		return firstError(quietly(l.cleaner(state, cache)), os.RemoveAll(cache))
 	}
 	return comparison{
-		name:   "first build on another machine",
+		name:   "first build of the demo, another machine",
 		ours:   command{name: "from a bundle, cache empty", argv: build(cache, "--bundle", l.path("demo.nixsd")), prepare: empty},
 		theirs: command{name: "from a filled cache", argv: build(l.cache), prepare: empty},
 		target: "at most 10 s more", met: func(a, b time.Duration) bool { return a <= b+10*time.Second },
