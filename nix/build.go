@@ -59,10 +59,10 @@ func InvalidArgs(i Installation, paths ...string) []string {
 	return append([]string{i.Program("nix-store"), "--check-validity", "--print-invalid"}, paths...)
 }
 
-// RequisitesArgs returns the arguments that print all that a derivation is built from,
-// derivations included, and itself.
-func RequisitesArgs(i Installation, derivation string) []string {
-	return []string{i.Program("nix-store"), "--query", "--requisites", derivation}
+// RequisitesArgs returns the arguments that print all that derivations are built from,
+// derivations included, and themselves.
+func RequisitesArgs(i Installation, derivations ...string) []string {
+	return append([]string{i.Program("nix-store"), "--query", "--requisites"}, derivations...)
 }
 
 // home is where Nix keeps what it fetches during evaluation: with the store, as that

@@ -9,10 +9,10 @@ import (
 	"strings"
 )
 
-// ValidRequisitesArgs returns the arguments that print all that a derivation is built
+// ValidRequisitesArgs returns the arguments that print all that derivations are built
 // from: derivations, sources, and the outputs that the store has.
-func ValidRequisitesArgs(i Installation, derivation string) []string {
-	return []string{i.Program("nix-store"), "--query", "--requisites", "--include-outputs", derivation}
+func ValidRequisitesArgs(i Installation, derivations ...string) []string {
+	return append([]string{i.Program("nix-store"), "--query", "--requisites", "--include-outputs"}, derivations...)
 }
 
 // PathInfoArgs returns the arguments that print what BuiltHere reads of store paths, of

@@ -159,16 +159,8 @@ func (b *bundling) allowed(downloads []string) error {
 // sources are what evaluation put into the store: other machines may lack what some of
 // it was fetched from.
 func (b *bundling) sources(ctx context.Context) ([]string, error) {
-	var all []string
-	for _, drv := range b.derivations() {
-		out, err := b.runNix(ctx, nix.RequisitesArgs(b.nix, drv), b.nixEnv)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, nix.WithoutDerivations(out)...)
-	}
-	slices.Sort(all)
-	return slices.Compact(all), nil
+	out, err := b.runNix(ctx, nix.RequisitesArgs(b.nix, b.derivations()...), b.nixEnv)
+	return nix.WithoutDerivations(out), err
 }
 
 // addDownloads gets what the build would download, and adds it to the cache.

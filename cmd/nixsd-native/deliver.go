@@ -73,7 +73,7 @@ func (b *build) deliverImage(ctx context.Context, t *target) error {
 	if err != nil {
 		return err
 	}
-	t.path, t.manifest = paths[len(paths)-1], data
+	t.path, t.manifest = paths[len(paths)-1], &m
 	return nil
 }
 

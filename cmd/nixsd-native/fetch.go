@@ -61,8 +61,7 @@ Examples:
 }
 
 func (j *fetchJob) check(args []string) error {
-	switch {
-	case len(args) > 0 && (j.demo || j.ofFlake()):
+	if len(args) > 0 && (j.demo || j.ofFlake()) {
 		return usageErrorf("", "CONFIG %s has no effect with --demo or --flake", args[0])
 	}
 	j.configs = j.orDefault(args)

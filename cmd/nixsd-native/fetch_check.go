@@ -3,8 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -151,15 +149,13 @@ func (w *workspace) pinnedByFlag(ctx context.Context, flag, name, sum string) (f
 		return r, usageErrorf("name an existing file with "+flag, "%s: %v", name, bare(err))
 	}
 	defer f.Close()
-	hash := sha256.New()
-	if _, err := io.Copy(hash, io.LimitReader(f, maxTarball)); err != nil {
+	whole := newSummed(f)
+	if _, err := io.Copy(io.Discard, io.LimitReader(whole, maxTarball)); err != nil {
 		return r, err
 	}
-	got := hex.EncodeToString(hash.Sum(nil))
-	if sum != "" && sum != got {
-		return r, &qemu.HashError{What: name, Want: sum, Got: got}
+	if r.SHA256 = whole.sum(); sum != "" && sum != r.SHA256 {
+		return r, &qemu.HashError{What: name, Want: sum, Got: r.SHA256}
 	}
-	r.SHA256 = got
 	return r, ctx.Err()
 }
 

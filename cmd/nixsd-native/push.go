@@ -64,25 +64,6 @@ func (f *pushFlags) files() []string {
 	return []string{f.signingKey}
 }
 
-// store is the store's URL inside the sandbox. Images shrink well and fast with zstd,
-// which Nix 2.4 and newer read; its own xz takes ten times as long.
-func (f *pushFlags) store() string {
-	store := f.pushTo
-	if _, isFolder := folderOf(store); isFolder {
-		store = "file://" + insidePush
-	}
-	u, err := url.Parse(store)
-	if err != nil || strings.HasPrefix(u.Scheme, "ssh") {
-		return store
-	}
-	q := u.Query()
-	if !q.Has("compression") {
-		q.Set("compression", "zstd")
-	}
-	u.RawQuery = q.Encode()
-	return withoutLogin(u.String())
-}
-
 // bySSH reports whether the store is reached by ssh.
 func (f *pushFlags) bySSH() bool {
 	return strings.HasPrefix(f.pushTo, "ssh") && strings.Contains(f.pushTo, "://")
@@ -165,10 +146,7 @@ func (b *build) push(ctx context.Context) error {
 	if err := b.sign(ctx, paths); err != nil {
 		return err
 	}
-	store := b.job.store()
-	if b.pushHost != nil {
-		store = b.pushHost.inside(len(b.builders)).StoreURL()
-	}
+	store := b.pushStore()
 	err = inParts(paths, func(part []string) error {
 		_, err := b.runNix(ctx, nix.CopyArgs(b.nix, store, part...), env)
 		return err
@@ -184,6 +162,28 @@ func (b *build) push(ctx context.Context) error {
 		b.rep.Warn("what was copied has no signature, and is not trusted elsewhere: add --signing-key FILE")
 	}
 	return nil
+}
+
+// pushStore is the store's URL inside the sandbox. Images shrink well and fast with zstd,
+// which Nix 2.4 and newer read; its own xz takes ten times as long.
+func (b *build) pushStore() string {
+	if b.pushHost != nil {
+		return b.pushHost.inside(len(b.builders)).StoreURL()
+	}
+	store := b.job.pushTo
+	if _, isFolder := folderOf(store); isFolder {
+		store = "file://" + insidePush
+	}
+	u, err := url.Parse(store)
+	if err != nil {
+		return store
+	}
+	q := u.Query()
+	if !q.Has("compression") {
+		q.Set("compression", "zstd")
+	}
+	u.RawQuery = q.Encode()
+	return withoutLogin(u.String())
 }
 
 // notPushed says that a build succeeded whose results could not be copied.
@@ -203,34 +203,23 @@ func (b *build) notPushed(err error) error {
 // builtHere lists the results and, of all that they were built from, the store paths
 // that no cache had.
 func (b *build) builtHere(ctx context.Context) ([]string, error) {
-	known := map[string]bool{}
 	var paths []string
-	add := func(all ...string) {
-		for _, p := range all {
-			if !known[p] {
-				known[p] = true
-				paths = append(paths, p)
-			}
-		}
-	}
 	for _, t := range b.left() {
-		add(t.result)
-		out, err := b.runNix(ctx, nix.ValidRequisitesArgs(b.nix, t.derivation), b.nixEnv)
-		if err != nil {
-			return nil, err
-		}
-		err = inParts(nix.WithoutDerivations(out), func(part []string) error {
-			infos, err := b.runNix(ctx, nix.PathInfoArgs(b.nix, part...), b.nixEnv)
-			if err != nil {
-				return err
-			}
-			ultimate, err := nix.BuiltHere(strings.NewReader(infos))
-			add(ultimate...)
-			return err
-		})
-		if err != nil {
-			return nil, err
-		}
+		paths = append(paths, t.result)
 	}
-	return paths, nil
+	out, err := b.runNix(ctx, nix.ValidRequisitesArgs(b.nix, b.derivations()...), b.nixEnv)
+	if err != nil {
+		return nil, err
+	}
+	err = inParts(nix.WithoutDerivations(out), func(part []string) error {
+		infos, err := b.runNix(ctx, nix.PathInfoArgs(b.nix, part...), b.nixEnv)
+		if err != nil {
+			return err
+		}
+		ultimate, err := nix.BuiltHere(strings.NewReader(infos))
+		paths = append(paths, ultimate...)
+		return err
+	})
+	slices.Sort(paths)
+	return slices.Compact(paths), err
 }

@@ -22,7 +22,7 @@ type target struct {
 
 	err      error  // why there is no image
 	path     string // of the delivered image
-	manifest []byte
+	manifest *manifest
 }
 
 // String is what people know a target by.
@@ -144,5 +144,10 @@ func blame(requisites []string, failures []*nix.BuildError) error {
 	return &codedError{exitBuild, "what it depends on was not built", nil}
 }
 
-// cause is why a target failed, in a line.
-func (t *target) cause() string { return oneLine(t.err.Error()) }
+// cause is why a target failed, in a line, or "".
+func (t *target) cause() string {
+	if t.err == nil {
+		return ""
+	}
+	return oneLine(t.err.Error())
+}

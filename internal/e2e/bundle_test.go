@@ -29,20 +29,20 @@ func demoBundle(t *testing.T) string {
 	})
 }
 
-// indexOf reads a bundle's index.
-func indexOf(t *testing.T, file string) bundle.Index {
+// openBundle opens a bundle until the end of the test.
+func openBundle(t *testing.T, file string) *bundle.Reader {
 	t.Helper()
 	f, err := os.Open(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
+	t.Cleanup(func() { f.Close() })
 	r, err := bundle.NewReader(f, file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer r.Close()
-	return r.Index
+	t.Cleanup(func() { r.Close() })
+	return r
 }
 
 // With nothing but a bundle of the demo, somebody without cache, store and network gets
@@ -57,7 +57,7 @@ func TestDemoBundle(t *testing.T) {
 		Size         int64
 		Members      int
 	}
-	if err := json.Unmarshal([]byte(again.out), &made); err != nil || made.SHA256 != hashOf(t, file) || made.Members != len(indexOf(t, file).Members) {
+	if err := json.Unmarshal([]byte(again.out), &made); err != nil || made.SHA256 != hashOf(t, file) || made.Members != len(openBundle(t, file).Index.Members) {
 		t.Errorf("a second bundle differs from the first: %s, %v", again.out, err)
 	}
 	if r := must(t, job{as: u, args: []string{"bundle", "verify", file}}); r.out != fmt.Sprintf("%s: good, %d members, for %s\n", file, made.Members, nativeArch()) {
@@ -87,7 +87,7 @@ func TestDamagedBundle(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	members := indexOf(t, file).Members
+	members := openBundle(t, file).Index.Members
 	last := members[len(members)-1].Path
 	for at, member := range map[int64]string{100: "index.json", info.Size() / 2: "inputs/", info.Size() - 1: last, -1: last} {
 		restore := spoil(t, bad, at)
@@ -199,17 +199,7 @@ func TestNixOSBundle(t *testing.T) {
 // checkBundledCache looks at the binary cache in a bundle.
 func (n nixos) checkBundledCache(t *testing.T, file string) {
 	t.Helper()
-	f, err := os.Open(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	r, err := bundle.NewReader(f, file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	folder, err := r.Extract(t.Context(), t.TempDir(), nil)
+	folder, err := openBundle(t, file).Extract(t.Context(), t.TempDir(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -75,10 +75,10 @@ func fleetTable(t *testing.T, j job) {
 	t.Helper()
 	r := run(t, j)
 	lines := strings.Split(strings.TrimSpace(r.out), "\n")
-	if r.status != exitBuild || len(lines) != 6 || !strings.HasPrefix(lines[0], "TARGET ") {
+	if r.status != exitBuild || len(lines) != 6 || !strings.HasPrefix(lines[0], "target ") {
 		t.Fatalf("status %d, table\n%s", r.status, r.out)
 	}
-	column := strings.Index(lines[0], "RESULT")
+	column := strings.Index(lines[0], "result")
 	var results []string
 	for _, line := range lines[1:] {
 		results = append(results, strings.Fields(line[column:])[0])
