@@ -16,8 +16,32 @@ import (
 	"time"
 )
 
-// RequireAll reports whether a test that cannot run is to fail, as in CI.
-func RequireAll() bool { return os.Getenv("NIXSD_TEST_REQUIRE") == "all" }
+// required reports whether NIXSD_TEST_REQUIRE, words with commas between, has this one:
+// all (what cannot run is to fail, as in CI), long (what is tried many times is tried in
+// full), vm (virtual machines run).
+func required(word string) bool {
+	return slices.Contains(strings.Split(os.Getenv("NIXSD_TEST_REQUIRE"), ","), word)
+}
+
+// RequireAll reports whether a test that cannot run is to fail.
+func RequireAll() bool { return required("all") }
+
+// OnDemand skips the test unless NIXSD_TEST_REQUIRE has the word.
+func OnDemand(t testing.TB, word string) {
+	t.Helper()
+	if !required(word) {
+		t.Skipf("slow: NIXSD_TEST_REQUIRE=%s runs it", word)
+	}
+}
+
+// Times is how often a test is to try something: in full if that is asked for by
+// NIXSD_TEST_REQUIRE=long, else a few times.
+func Times(few, full int) int {
+	if required("long") {
+		return full
+	}
+	return few
+}
 
 // Need skips the test, or fails it where everything is required, if err says that
 // this machine cannot run it. what names the thing that is missing.
