@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"nixsd-native/internal/testenv"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -74,15 +76,6 @@ func fake(t *testing.T, kind string) string {
 	return path
 }
 
-// lacking skips a test for what the machine lacks; in CI that is a failure.
-func lacking(t *testing.T, reason string, err error) {
-	t.Helper()
-	if os.Getenv("NIXSD_TEST_REQUIRE") == "all" {
-		t.Fatalf("%s: %v", reason, err)
-	}
-	t.Skipf("%s: %v", reason, err)
-}
-
 // inNamespaces runs the rest of a test as root of new user and mount
 // namespaces (or of a mount namespace alone), in another process, so that the
 // host's mounts and handlers stay out of reach.
@@ -108,11 +101,11 @@ func inNamespaces(t *testing.T, flags uintptr, test func(t *testing.T)) {
 	out, err := cmd.CombinedOutput()
 	switch {
 	case errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EACCES), errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EINVAL):
-		lacking(t, "no new namespaces here", err)
+		testenv.Need(t, "new namespaces here", err)
 	case err != nil:
 		t.Fatalf("in new namespaces: %v\n%s", err, out)
 	case bytes.Contains(out, []byte("--- SKIP")):
-		lacking(t, "skipped in new namespaces", errors.New(string(out)))
+		testenv.Need(t, "way to test in new namespaces", errors.New(string(out)))
 	}
 }
 
@@ -140,7 +133,7 @@ func privateInstance(t *testing.T) string {
 	var unsupported *UnsupportedError
 	var unavailable *UnavailableError
 	if errors.As(err, &unsupported) || errors.As(err, &unavailable) {
-		lacking(t, "no private binfmt_misc", err)
+		testenv.Need(t, "private binfmt_misc", err)
 	}
 	if err != nil {
 		t.Fatal(err)

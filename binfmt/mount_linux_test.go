@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"nixsd-native/internal/testenv"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -138,7 +140,7 @@ func TestHostInstance(t *testing.T) {
 		before := mountTable(t)
 		m, err := host.Mount(ctx)
 		if isError[*PermissionError](err) || isError[*UnavailableError](err) {
-			lacking(t, "no binfmt_misc of the host", err)
+			testenv.Need(t, "binfmt_misc of the host", err)
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -179,7 +181,7 @@ func TestMountOverAutomount(t *testing.T) {
 		}
 		m, err := host.Mount(context.Background())
 		if isError[*PermissionError](err) || isError[*UnavailableError](err) {
-			lacking(t, "no binfmt_misc of the host", err)
+			testenv.Need(t, "binfmt_misc of the host", err)
 		}
 		if err != nil || !m.Ours {
 			t.Fatalf("Mount() over an automount = %+v, %v", m, err)
@@ -223,7 +225,7 @@ func automount(t *testing.T, dir string) (requests *os.File) {
 	})
 	options := fmt.Sprintf("fd=%d,pgrp=%d,minproto=5,maxproto=5,direct", w.Fd(), daemon.Process.Pid)
 	if err := errors.Join(unix.Mount("test", dir, "autofs", 0, options), w.Close()); err != nil {
-		lacking(t, "no autofs", err)
+		testenv.Need(t, "autofs", err)
 	}
 	return r
 }

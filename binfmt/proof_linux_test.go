@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"nixsd-native/internal/testenv"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -122,7 +124,7 @@ func TestProveQEMU(t *testing.T) {
 		}
 	}
 	if qemu == "" {
-		lacking(t, "no QEMU", errors.New("install qemu-user-static, or set NIXSD_TEST_QEMU_AARCH64"))
+		testenv.Need(t, "QEMU", errors.New("install qemu-user-static, or set NIXSD_TEST_QEMU_AARCH64"))
 	}
 	inNamespaces(t, ownNamespaces, func(t *testing.T) {
 		dir, room := privateInstance(t), t.TempDir()
