@@ -11,16 +11,20 @@ import (
 
 // Recover removes a handler that a killed build left on the host, and says
 // whether there was one. A handler in use, or registered to stay, is left.
+// Where no journal tells of a build it makes nothing and waits for nobody.
 func Recover(ctx context.Context, dir string, host *Host) (removed bool, err error) {
+	if !hasJournal(dir) {
+		return false, nil
+	}
 	s, err := openShare(ctx, dir, host)
 	if err != nil {
 		return false, err
 	}
-	removed, err = s.sweep()
+	removed, err = s.sweep(ctx)
 	return removed, errors.Join(err, s.close())
 }
 
-func (s *share) sweep() (bool, error) {
+func (s *share) sweep(ctx context.Context) (bool, error) {
 	alone, err := s.alone()
 	if !alone || err != nil {
 		return false, err
@@ -32,7 +36,22 @@ func (s *share) sweep() (bool, error) {
 	if j != nil && j.Persistent && j.BootID == s.boot {
 		return false, nil
 	}
-	return true, s.remove(j, Name)
+	return true, s.removeUnseen(ctx, j)
+}
+
+// removeUnseen is remove where binfmt_misc may be out of sight: before Linux 6.7 a
+// handler outlives the mount of a killed build's own.
+func (s *share) removeUnseen(ctx context.Context, j *Journal) error {
+	there, err := s.host.Mounted()
+	if err != nil {
+		return err
+	}
+	if j != nil && !there && j.Mount.Ours && j.BootID == s.boot {
+		if j.Mount, err = s.host.Mount(ctx); err != nil {
+			return err
+		}
+	}
+	return s.remove(j, Name)
 }
 
 // RegisterPersistent registers want so that it stays after the last build,

@@ -60,7 +60,7 @@ func (j *cleanJob) clean(ctx context.Context, w *workspace) error {
 		return err
 	}
 	if removed {
-		w.rep.Note("removed the handler that a killed build had left")
+		w.rep.Note(leftRemoved)
 	}
 	if err := w.privileges.TryLock(); err != nil {
 		return err

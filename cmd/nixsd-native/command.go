@@ -122,6 +122,7 @@ func emptyFlag(fs *pflag.FlagSet) (name string) {
 func userMain(args []string) int {
 	a := newApp(hostEnvironment(), args)
 	j, err := parse(args, os.Stdout)
+	a.tidy(context.Background(), j)
 	if err != nil {
 		return report(a.errs, err)
 	}

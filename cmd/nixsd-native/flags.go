@@ -31,6 +31,9 @@ func (f *commonFlags) register(fs *pflag.FlagSet) {
 	fs.BoolVarP(&f.quiet, "quiet", "q", false, "print warnings and errors only")
 }
 
+// common is how all commands that embed these flags have them.
+func (f *commonFlags) common() *commonFlags { return f }
+
 func (f *commonFlags) folders(fs *pflag.FlagSet) {
 	state, cache := hostEnvironment().dirs(os.Geteuid() == 0)
 	if runningAsWorker() {

@@ -22,6 +22,8 @@ func main() {
 		status = monitorMain(args)
 	case workerArg0:
 		status = workerMain(args)
+	case caretakerArg0:
+		status = caretakerMain()
 	case sshArg0:
 		status = sshMain(args)
 	default:

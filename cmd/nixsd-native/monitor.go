@@ -59,6 +59,7 @@ type rootMonitor struct {
 	staged    *staged
 	lock      *os.File
 	lease     *binfmt.Lease
+	caretaker *monitor.Caretaker // while there is, or may be, a lease
 	sandboxes []*sandbox.Process
 }
 
@@ -211,6 +212,9 @@ func (m *rootMonitor) cleanUp() error {
 	var err error
 	if m.lease != nil {
 		err = m.lease.Release(ctx)
+	}
+	if m.caretaker != nil && err == nil {
+		m.caretaker.Dismiss() // else it tries once more
 	}
 	if m.lock != nil {
 		m.lock.Close()

@@ -179,6 +179,9 @@ func (m *rootMonitor) register(ctx context.Context, q registerRequest, files []*
 		return binfmt.RegisterPersistent(ctx, runDir, &binfmt.Host{}, want)
 	}
 	var err error
+	if m.caretaker == nil { // a build can do without: then the next command cleans up
+		m.caretaker, _ = monitor.StartCaretaker(caretakerArg0)
+	}
 	m.lease, err = binfmt.Acquire(ctx, runDir, &binfmt.Host{}, want)
 	return err
 }

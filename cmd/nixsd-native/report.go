@@ -206,6 +206,16 @@ func (r *reporter) say(kind, text string, hints []string) {
 	r.view.say(m)
 }
 
+// sayOnce says something outside of any reporter's life.
+func sayOnce(w io.Writer, o reportOptions, m message) {
+	if o.Quiet && m.kind == "note" {
+		return
+	}
+	o.Terminal, o.Now = false, time.Now
+	m.text = clean(m.text)
+	newView(w, o, newProgress(o.Now)).say(m)
+}
+
 // Phases returns the time spent in each phase in order of their first begin, the
 // running one's so far included.
 func (r *reporter) Phases() []phaseTime {

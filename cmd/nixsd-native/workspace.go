@@ -21,8 +21,10 @@ func newWorkspace(a *app, c *commonFlags, s *sourceFlags, e *emulationFlags) wor
 	return workspace{app: a, common: c, sources: s, emulation: e, nixos: &nixosFlags{}, warned: new(sync.Map), system: nativeSystem(), downloads: &ledger{}, rep: a.newReporter(c)}
 }
 
-// newReporter follows the flags and the terminal.
-func (a *app) newReporter(c *commonFlags) *reporter {
+func (a *app) newReporter(c *commonFlags) *reporter { return newReporter(a.errs, a.reportOptions(c)) }
+
+// reportOptions follow the flags and the terminal.
+func (a *app) reportOptions(c *commonFlags) reportOptions {
 	fd := int(os.Stderr.Fd())
 	size := func(pick func(w, h int) int) func() int {
 		return func() int {
@@ -34,12 +36,12 @@ func (a *app) newReporter(c *commonFlags) *reporter {
 		}
 	}
 	terminal := term.IsTerminal(fd) && a.env["TERM"] != "dumb"
-	return newReporter(a.errs, reportOptions{
+	return reportOptions{
 		Format: reportFormat(c.logFormat), Terminal: terminal,
 		Width:  size(func(w, _ int) int { return w }),
 		Height: size(func(_, h int) int { return h }),
 		Color:  terminal && a.env["NO_COLOR"] == "", Verbose: c.verbose, Quiet: c.quiet,
-	})
+	}
 }
 
 // lockState takes the state folder.

@@ -111,7 +111,24 @@ func lookAtHost() hostState {
 		panic(err)
 	}
 	s.Processes, s.Temp = leftOver(), temporary()
+	s.Loops = slices.DeleteFunc(s.Loops, func(loop string) bool { // other tests' of this host
+		return strings.Contains(loop, ": "+os.TempDir()+"/") && !strings.Contains(loop, lab())
+	})
+	s.Networks = append(s.Networks, networks()...)
 	return hostState{s}
+}
+
+// networks lists the network namespaces, besides this process's, that descendants of
+// this process have.
+func networks() []string {
+	var all []string
+	for _, d := range descendants(os.Getpid()) {
+		if n := namespace(d.pid, "net"); n != "" && n != namespace(os.Getpid(), "net") && !slices.Contains(all, n) {
+			all = append(all, n)
+		}
+	}
+	slices.Sort(all)
+	return all
 }
 
 // temporary lists what the program could have left in folders for temporary files:
@@ -154,6 +171,8 @@ func (s hostState) diff(before hostState) string {
 		{"mounts", before.Mounts, s.Mounts},
 		{"processes", before.Processes, s.Processes},
 		{"temporary files", before.Temp, s.Temp},
+		{"loop devices", before.Loops, s.Loops},
+		{"network namespaces", before.Networks, s.Networks},
 	} {
 		if !slices.Equal(part.was, part.now) {
 			fmt.Fprintf(&b, "%s, - before, + now: %q\n", part.name, difference(part.was, part.now))

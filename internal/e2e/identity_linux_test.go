@@ -36,7 +36,8 @@ func checkWorker(t *testing.T, monitor, uid int) {
 	}
 }
 
-// During a build as root nothing but the monitor has any right on the host.
+// During a build as root nothing but the monitor, and its caretaker, which hears of
+// nothing but the monitor's end, has any right on the host.
 func TestIdentities(t *testing.T) {
 	check := mustStay(t)
 	p := rootBuild(t)
@@ -64,8 +65,8 @@ func identities(t *testing.T, p *process, derivation string) {
 	inside, builders := 0, 0
 	for _, d := range descendants(monitor) {
 		if namespace(d.pid, "pid") == namespace(os.Getpid(), "pid") && namespace(d.pid, "user") == namespace(os.Getpid(), "user") {
-			if !strings.HasPrefix(d.line, "nixsd-native-worker") && d.state != "Z" {
-				t.Errorf("process %v is neither worker nor in the sandbox", d)
+			if !strings.HasPrefix(d.line, workerName) && d.line != caretakerName && d.state != "Z" {
+				t.Errorf("process %v is neither worker nor caretaker nor in the sandbox", d)
 			}
 			continue
 		}

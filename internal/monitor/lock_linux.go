@@ -4,57 +4,61 @@ import (
 	"context"
 	"errors"
 	"os"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
 
 // Lock takes the lock of a state folder, which one build at a time has, and calls
-// waiting once if another has it. The lock ends with the file or the process.
+// waiting once if another has it. Who waits gets it in the order of coming, by the
+// kernel's queue. The lock ends with the file or the process.
 func Lock(ctx context.Context, file string, waiting func()) (*os.File, error) {
-	f, err := openLock(file)
-	if err != nil {
-		return nil, err
+	f, err := TryLock(file)
+	if busy := (*BusyError)(nil); !errors.As(err, &busy) {
+		return f, err
 	}
-	for told := false; ; {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if err == nil {
-			return f, nil
-		}
-		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
-			f.Close()
-			return nil, &os.PathError{Op: "lock", Path: file, Err: err}
-		}
-		if !told {
-			told = true
-			waiting()
-		}
-		select {
-		case <-ctx.Done():
-			f.Close()
-			return nil, context.Cause(ctx)
-		case <-time.After(100 * time.Millisecond):
-		}
+	waiting()
+	type result struct {
+		f   *os.File
+		err error
+	}
+	got := make(chan result, 1)
+	go func() {
+		f, err := flock(file, unix.LOCK_EX)
+		got <- result{f, err}
+	}()
+	select {
+	case r := <-got:
+		return r.f, r.err
+	case <-ctx.Done():
+		// Nothing but the process's end stops a wait in flock(2).
+		go func() { (<-got).f.Close() }()
+		return nil, context.Cause(ctx)
 	}
 }
 
 // TryLock is Lock for what cannot wait. If another has the lock it fails with a
 // *BusyError.
 func TryLock(file string) (*os.File, error) {
-	f, err := openLock(file)
+	f, err := flock(file, unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return nil, &BusyError{file}
+	}
+	return f, err
+}
+
+// flock opens and locks a file.
+func flock(file string, how int) (*os.File, error) {
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_RDWR|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		f.Close()
-		if errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, &BusyError{file}
+	for {
+		switch err := unix.Flock(int(f.Fd()), how); {
+		case err == nil:
+			return f, nil
+		case !errors.Is(err, unix.EINTR):
+			f.Close()
+			return nil, &os.PathError{Op: "lock", Path: file, Err: err}
 		}
-		return nil, &os.PathError{Op: "lock", Path: file, Err: err}
 	}
-	return f, nil
-}
-
-func openLock(file string) (*os.File, error) {
-	return os.OpenFile(file, os.O_CREATE|os.O_RDWR|unix.O_NOFOLLOW, 0o600)
 }

@@ -4,11 +4,13 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -102,7 +104,63 @@ func TestLockCancelled(t *testing.T) {
 	}
 	wantBusy(t, file, "after another gave up")
 	other.Close()
-	lockT(t, file)
+	next, err := Lock(t.Context(), file, func() {}) // behind those who gave up
+	if err != nil {
+		t.Fatal(err)
+	}
+	next.Close()
+}
+
+// Who comes first gets the lock first.
+func TestLockQueue(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "lock")
+	other := lockT(t, file)
+	order := make(chan int, 10)
+	for i := range cap(order) {
+		go func() {
+			f, err := Lock(t.Context(), file, func() {})
+			if err != nil {
+				t.Error(err)
+			}
+			order <- i
+			f.Close()
+		}()
+		awaitQueue(t, file, i+1)
+	}
+	other.Close()
+	for want := range cap(order) {
+		if got := <-order; got != want {
+			t.Fatalf("number %d has the lock; want %d", got, want)
+		}
+	}
+}
+
+// awaitQueue waits until n wait for a lock, as proc_locks(5) tells.
+func awaitQueue(t *testing.T, file string, n int) {
+	t.Helper()
+	info, err := os.Stat(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inode := fmt.Sprintf(":%d ", info.Sys().(*syscall.Stat_t).Ino)
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		locks, err := os.ReadFile("/proc/locks")
+		if err != nil {
+			t.Fatal(err)
+		}
+		waiting := 0
+		for line := range strings.Lines(string(locks)) {
+			if strings.Contains(line, "-> FLOCK") && strings.Contains(line, inode) {
+				waiting++
+			}
+		}
+		if waiting == n {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%d wait for the lock; want %d, in\n%s", waiting, n, locks)
+		}
+	}
 }
 
 // What cannot be a lock file is an error that names it; a link in its place is not

@@ -23,6 +23,8 @@ var parts = map[string]func(args []string) int{
 	"monitor-test-exit":   exitWith,
 	"monitor-test-prove":  prove,
 	"monitor-test-parent": parentOfSleeper,
+	"monitor-test-left":   leave,
+	"monitor-test-care":   takeCare,
 }
 
 func TestMain(m *testing.M) {
@@ -72,6 +74,34 @@ func parentOfSleeper([]string) int {
 		fmt.Fprintln(held, err)
 	}
 	time.Sleep(partTime)
+	return 0
+}
+
+// leave FILE takes a lock, starts a caretaker, tells its process id, and ends only if it
+// is killed.
+func leave(args []string) int {
+	f, err := TryLock(args[0])
+	if err != nil {
+		return 1
+	}
+	c, err := StartCaretaker("monitor-test-care", args[0])
+	if err != nil {
+		return 1
+	}
+	fmt.Println(c.cmd.Process.Pid)
+	time.Sleep(partTime)
+	runtime.KeepAlive(f)
+	return 0
+}
+
+// takeCare FILE tells, in a file beside FILE, whether it can have the lock.
+func takeCare(args []string) int {
+	err := AwaitParent()
+	if err == nil {
+		_, err = TryLock(args[0])
+	}
+	os.WriteFile(args[0]+".new", fmt.Append(nil, err), 0o600)
+	os.Rename(args[0]+".new", args[0]+".told")
 	return 0
 }
 

@@ -119,6 +119,8 @@ type Snapshot struct {
 	Mounts    []string // lines of /proc/self/mountinfo without the ids that change
 	Processes []string // of this program: pid and command line
 	Temp      []string // names in the folder for temporary files
+	Loops     []string // loop devices with the files behind them
+	Networks  []string // network namespaces that have names
 }
 
 // TakeSnapshot looks at the host. Processes are those whose executable is program.
@@ -135,7 +137,7 @@ func TakeSnapshot(t testing.TB, program string) Snapshot {
 // Look is TakeSnapshot without processes and temporary files.
 func Look() (Snapshot, error) {
 	m, err := mounts()
-	return Snapshot{Handlers: handlers(), Mounts: m}, err
+	return Snapshot{Handlers: handlers(), Mounts: m, Loops: loops(), Networks: names("/run/netns")}, err
 }
 
 // MustEqual fails the test if the host differs from what it was. Processes that are
@@ -157,6 +159,8 @@ func (s Snapshot) MustEqual(t testing.TB, program string) {
 		{"mounts", s.Mounts, now.Mounts},
 		{"processes", s.Processes, now.Processes},
 		{"temporary files", s.Temp, now.Temp},
+		{"loop devices", s.Loops, now.Loops},
+		{"network namespaces", s.Networks, now.Networks},
 	} {
 		if !slices.Equal(part.was, part.find) {
 			t.Errorf("%s are not as they were\n was: %q\n now: %q", part.name, part.was, part.find)
@@ -170,6 +174,18 @@ func handlers() []string {
 		text, err := os.ReadFile(filepath.Join("/proc/sys/fs/binfmt_misc", name))
 		if err == nil || name == "register" {
 			all = append(all, name+": "+string(text))
+		}
+	}
+	return all
+}
+
+// loops lists the loop devices in use.
+func loops() []string {
+	var all []string
+	found, _ := filepath.Glob("/sys/block/loop*/loop/backing_file")
+	for _, file := range found {
+		if behind, err := os.ReadFile(file); err == nil {
+			all = append(all, strings.Split(file, "/")[3]+": "+strings.TrimSpace(string(behind)))
 		}
 	}
 	return all
