@@ -12,6 +12,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"nixsd-native/internal/bundle"
+	"nixsd-native/internal/fetch"
+	"nixsd-native/internal/monitor"
 	"nixsd-native/nix"
 )
 
@@ -66,6 +68,11 @@ func (j *cleanJob) clean(ctx context.Context, w *workspace) error {
 		return err
 	}
 	state, cache := w.privileges.Dirs()
+	release, err := claimCache(cache)
+	if err != nil {
+		return err
+	}
+	defer release()
 	var freed int64
 	if j.store || j.all {
 		n, err := w.wipeStore(ctx, state)
@@ -89,6 +96,22 @@ func (j *cleanJob) clean(ctx context.Context, w *workspace) error {
 		return json.NewEncoder(w.out).Encode(map[string]any{"freed_bytes": freed, "removed_handler": removed})
 	}
 	return nil
+}
+
+// claimCache fails if builds with whatever state folder use the cache.
+func claimCache(dir string) (release func(), err error) {
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return func() {}, nil
+	}
+	cache, err := fetch.OpenCache(dir)
+	if err != nil {
+		return nil, err
+	}
+	claimed, release, err := cache.Claim()
+	if err == nil && !claimed {
+		err = &monitor.BusyError{Lock: filepath.Join(dir, "lock")}
+	}
+	return release, err
 }
 
 // wipeStore empties /nix from inside a sandbox, whose root owns all of it.

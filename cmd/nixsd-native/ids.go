@@ -30,9 +30,12 @@ func (h hostIDs) users() sandbox.Range {
 // maxFirst keeps ids below (uid_t)-1, which means no id at all.
 const maxFirst = math.MaxUint32 - sandbox.RangeSize - 1
 
+// idsFile records the ids in a state folder.
+const idsFile = "ids.json"
+
 // chooseIDs reads the ids of a state folder, or chooses and records them.
 func chooseIDs(state string) (hostIDs, error) {
-	file := filepath.Join(state, "ids.json")
+	file := filepath.Join(state, idsFile)
 	data, err := os.ReadFile(file)
 	if err == nil {
 		var h hostIDs
@@ -51,13 +54,23 @@ func chooseIDs(state string) (hostIDs, error) {
 		return hostIDs{}, err
 	}
 	h := hostIDs{First: r.First}
-	if data, err = json.Marshal(h); err != nil {
-		return hostIDs{}, err
+	return h, h.record(state)
+}
+
+// record writes the ids into a state folder that has none.
+func (h hostIDs) record(state string) error {
+	file := filepath.Join(state, idsFile)
+	if _, err := os.Lstat(file); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	data, err := json.Marshal(h)
+	if err != nil {
+		return err
 	}
 	if err := makeFolder(state, 0o755, 0, 0); err != nil {
-		return hostIDs{}, err
+		return err
 	}
-	return h, replaceFile(file, append(data, '\n'))
+	return replaceFile(file, append(data, '\n'))
 }
 
 // takenIDs lists the ids that somebody on this host has or may have.

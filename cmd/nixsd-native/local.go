@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"os"
 	"os/user"
 	"path/filepath"
+	"sync"
 
 	"nixsd-native/internal/image"
 	"nixsd-native/internal/monitor"
@@ -60,6 +63,11 @@ func (l *local) Open(name string) (*os.File, error) { return openNamed(name) }
 func (l *local) OpenStored(path string) (*os.File, error) { return openStored(l.state, path) }
 
 func (l *local) Lock(ctx context.Context, waiting func()) (err error) {
+	l.lock, err = lockState(ctx, l.state, waiting, l.makeFolders)
+	return err
+}
+
+func (l *local) makeFolders() error {
 	for _, dir := range []string{"root/nix", "root/mnt"} {
 		if err := os.MkdirAll(filepath.Join(l.state, dir), 0o755); err != nil {
 			return folderError("state", l.state, err)
@@ -68,11 +76,29 @@ func (l *local) Lock(ctx context.Context, waiting func()) (err error) {
 	if err := os.MkdirAll(l.cache, 0o755); err != nil {
 		return folderError("cache", l.cache, err)
 	}
-	l.lock, err = monitor.Lock(ctx, filepath.Join(l.state, "lock"), waiting)
-	if is[*os.PathError](err) {
-		return folderError("state", l.state, err)
+	return nil
+}
+
+// lockState takes a state folder, whose folders are there then, though "clean --all" may
+// have removed them while this process waited for it.
+func lockState(ctx context.Context, state string, waiting func(), makeFolders func() error) (*os.File, error) {
+	once := sync.OnceFunc(waiting)
+	for {
+		if err := makeFolders(); err != nil {
+			return nil, err
+		}
+		lock, err := monitor.Lock(ctx, filepath.Join(state, "lock"), once)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if is[*os.PathError](err) {
+			return nil, folderError("state", state, err)
+		}
+		if err == nil {
+			err = makeFolders()
+		}
+		return lock, err
 	}
-	return err
 }
 
 func (l *local) TryLock() (err error) {

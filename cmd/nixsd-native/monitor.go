@@ -166,6 +166,9 @@ func (m *rootMonitor) openNamed() (err error) {
 // makeFolders makes what is missing of state and cache. The cache belongs to the
 // worker's group, whoever the caller is.
 func (m *rootMonitor) makeFolders() error {
+	if err := m.ids.record(m.state); err != nil {
+		return folderError("state", m.state, err)
+	}
 	nix := nixDir(m.state)
 	for _, dir := range []struct {
 		what     string
@@ -188,17 +191,30 @@ func (m *rootMonitor) makeFolders() error {
 	return nil
 }
 
-// makeFolder makes a folder and those above it; one that exists stays as it is.
+// makeFolder makes a folder and those above it; one that exists stays as it is, unless
+// it was only begun when a kill came.
 func makeFolder(path string, mode os.FileMode, uid, gid int) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
 	if err := os.Mkdir(path, 0o700); errors.Is(err, os.ErrExist) {
-		return nil
+		if !isBegun(path) {
+			return nil
+		}
 	} else if err != nil {
 		return err
 	}
 	return errors.Join(os.Lchown(path, uid, gid), os.Chmod(path, mode))
+}
+
+// isBegun recognises what makeFolder has made and not yet opened to others.
+func isBegun(path string) bool {
+	info, err := os.Lstat(path)
+	if err != nil || info.Mode() != os.ModeDir|0o700 {
+		return false
+	}
+	entries, err := os.ReadDir(path)
+	return err == nil && len(entries) == 0
 }
 
 // cleanUp ends what the worker left running and takes the handler away.

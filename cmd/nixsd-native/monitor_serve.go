@@ -97,7 +97,7 @@ func (m *rootMonitor) answer(ctx context.Context, conn *wire.Conn, q monitorRequ
 	case len(q.WriteLock) > 0:
 		err = m.lockFile.write(q.WriteLock)
 	case q.Lock:
-		m.lock, err = monitor.Lock(ctx, filepath.Join(m.state, "lock"), func() { conn.Send(monitorReply{Waiting: true}) })
+		m.lock, err = lockState(ctx, m.state, func() { conn.Send(monitorReply{Waiting: true}) }, m.makeFolders)
 	case q.TryLock:
 		m.lock, err = monitor.TryLock(filepath.Join(m.state, "lock"))
 	case q.Register != nil:

@@ -33,7 +33,8 @@ type workspace struct {
 	rep       *reporter
 	client    *fetch.Client
 	downloads *ledger
-	carry     bool // the cache is to hold every file, also of what is unpacked or installed
+	sharing   func() // of lockState: ends with the process, as long as it is held
+	carry     bool   // the cache is to hold every file, also of what is unpacked or installed
 
 	certificates certificates // of openCache
 	netrc        string       // logins of binary caches, or ""

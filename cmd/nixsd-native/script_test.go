@@ -11,6 +11,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"nixsd-native/internal/testenv"
 	"nixsd-native/sandbox"
 )
 
@@ -26,6 +27,9 @@ func TestMain(m *testing.M) {
 // The scripts show what people see of the program before it needs a network or a
 // sandbox; internal/e2e shows the rest.
 func TestScripts(t *testing.T) {
+	if os.Geteuid() == 0 {
+		testenv.HoldHost(t) // any command of root's removes a handler that a test left
+	}
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,

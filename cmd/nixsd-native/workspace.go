@@ -44,12 +44,21 @@ func (a *app) reportOptions(c *commonFlags) reportOptions {
 	}
 }
 
-// lockState takes the state folder.
+// lockState takes the state folder, and keeps "clean" of another one out of the cache.
 func (w *workspace) lockState(ctx context.Context) error {
-	return w.privileges.Lock(ctx, func() {
-		state, _ := w.privileges.Dirs()
+	state, dir := w.privileges.Dirs()
+	err := w.privileges.Lock(ctx, func() {
 		w.rep.Note("another build uses %s; waiting for its end", state)
 	})
+	if err != nil {
+		return err
+	}
+	cache, err := fetch.OpenCache(dir)
+	if err != nil {
+		return err
+	}
+	w.sharing, err = cache.Share(ctx)
+	return err
 }
 
 // mergeOffline joins the errors about what is missing offline, or returns nil if

@@ -52,18 +52,16 @@ const (
 )
 
 // endings are those that both root and a user can meet with; main is who is killed.
+// TestKills kills at moments between them.
 func endings(t *testing.T, main string, killed int) []ending {
 	kill := kill9(main)
 	return []ending{
 		{"syntax error", "{ ... }:\n{\n  networking.hostName = ;\n}\n", nil, "evaluate", nil, exitBuild, "sd-card.nix:3"},
 		{"failing builder", afterImage(t, "echo so it is; exit 1"), nil, "build", nil, exitBuild, imageName},
 		{"SIGINT", slowImage(t, "SIGINT"), building(imageName), "build", signalMain(syscall.SIGINT), exitInterrupted, "interrupted"},
-		{"SIGTERM", hostNamed(t, "sigterm"), building(systemName), "build", signalMain(syscall.SIGTERM), exitInterrupted, "interrupted"},
+		{"SIGTERM", hostNamed(t, "ended"), building(systemName), "build", signalMain(syscall.SIGTERM), exitInterrupted, "interrupted"},
 		{"SIGHUP", slowImage(t, "SIGHUP"), building(imageName), "build", signalMain(syscall.SIGHUP), exitInterrupted, "interrupted"},
-		{"SIGTERM before the build", slowImage(t, "early"), phase("inputs"), "inputs", signalMain(syscall.SIGTERM), exitInterrupted, "interrupted"},
 		{"kill -9 at inputs", sdCard(t), phase("inputs"), "inputs", kill, killed, ""},
-		{"kill -9 at evaluate", sdCard(t), phase("evaluate"), "evaluate", kill, killed, ""},
-		{"kill -9 early in the build", hostNamed(t, "killed"), building(systemName), "build", kill, killed, ""},
 		{"kill -9 late in the build", slowImage(t, "killed"), building(imageName), "build", kill, killed, ""},
 		{"kill -9 at deliver", sdCard(t), phase("deliver"), "deliver", kill, killed, ""},
 	}
@@ -80,13 +78,13 @@ func TestEndsAsRoot(t *testing.T) {
 		guard.prepare(t)
 		all := append(endings(t, workerName, exitInternal),
 			ending{"kill -9 at handler", sdCard(t), phase("handler"), "handler", kill9(workerName), exitInternal, ""},
+			ending{"kill -9 of the monitor", slowImage(t, "monitor"), building(imageName), "build", kill9(""), -1, ""},
 			ending{"kill -9 of the sandbox", slowImage(t, "sandbox"), building(imageName), "build", kill9(sandboxName), -2, "sandbox"},
 		)
 		for _, e := range all {
 			t.Run(e.name, func(t *testing.T) { guard.end(t, e) })
 		}
 		t.Run("next build", guard.nextBuild)
-		t.Run("kill -9 of the monitor", func(t *testing.T) { needEmulation(t); guard.killMonitor(t) })
 	})
 	foreignless(t)
 }
@@ -183,9 +181,9 @@ func (g *afterEnd) end(t *testing.T, e ending) {
 	g.check(t)
 }
 
-// nextBuild builds what the last killed build did not.
+// nextBuild builds what a killed build did not.
 func (g *afterEnd) nextBuild(t *testing.T) {
-	p := g.start(t, hostNamed(t, "killed"))
+	p := g.start(t, hostNamed(t, "ended"))
 	if r := p.wait(); r.status != 0 || len(r.built()) != 3 {
 		t.Errorf("the next build = %d, of %q; want three derivations\n%s", r.status, r.built(), tail(p.errs))
 	}
@@ -193,47 +191,6 @@ func (g *afterEnd) nextBuild(t *testing.T) {
 		t.Error("the next build left the old image in place")
 	}
 	checkFiles(t, g.dir, g.caller.uid)
-	if diff := g.before.settled().diff(g.before); diff != "" {
-		t.Errorf("the host changed: %s", diff)
-	}
-}
-
-// killMonitor is kill -9 of the process that alone can take the handler away. Worker
-// and sandbox go with it, and the next run removes the handler.
-func (g *afterEnd) killMonitor(t *testing.T) {
-	p := g.start(t, slowImage(t, "monitor"))
-	p.await("the image is built", building(imageName))
-	kill9("")(t, p)
-	p.wait()
-	after := g.before.settled()
-	if ourHandler() == "" {
-		t.Error("the handler is gone although nobody was there to remove it: this test proves nothing")
-	}
-	after.Handlers = g.before.Handlers
-	if diff := after.diff(g.before); diff != "" {
-		t.Errorf("the host changed: %s", diff)
-	}
-	r := must(t, job{as: root(), args: g.with("clean", "--log-format", "json")})
-	if !strings.Contains(r.errs, "removed the handler") {
-		t.Errorf("clean says %q; want that it removed the handler", r.errs)
-	}
-	if diff := g.before.settled().diff(g.before); diff != "" {
-		t.Errorf("the host changed: %s", diff)
-	}
-	g.leftForNextBuild(t)
-}
-
-// leftForNextBuild is killMonitor with a build, not clean, as the next run.
-func (g *afterEnd) leftForNextBuild(t *testing.T) {
-	t.Helper()
-	p := g.start(t, slowImage(t, "monitor"))
-	p.await("the image is built", building(imageName))
-	kill9("")(t, p)
-	p.wait()
-	g.before.settled()
-	if r := g.start(t, sdCard(t)).wait(); r.status != 0 {
-		t.Errorf("the build after a killed monitor = %d\n%s", r.status, r.errs)
-	}
 	if diff := g.before.settled().diff(g.before); diff != "" {
 		t.Errorf("the host changed: %s", diff)
 	}

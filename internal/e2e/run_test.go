@@ -17,7 +17,7 @@ import (
 )
 
 // patience bounds every wait for the program: five times what a build takes here.
-const patience = 4 * time.Minute
+const patience = 30 * time.Minute
 
 // A job is one run of the program.
 type job struct {
@@ -173,6 +173,21 @@ func (p *process) await(what string, match func(event) bool) event {
 	}
 	p.t.Fatalf("the program ended before %s:\n%s", what, tail(p.errs))
 	return event{}
+}
+
+// runs takes events for a while and reports whether the program has not ended by then.
+func (p *process) runs(while time.Duration) bool {
+	for over := time.After(while); ; {
+		select {
+		case e, ok := <-p.events:
+			if !ok {
+				return false
+			}
+			p.seen = append(p.seen, e)
+		case <-over:
+			return true
+		}
+	}
 }
 
 func phase(name string) func(event) bool {

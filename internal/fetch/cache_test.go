@@ -295,3 +295,38 @@ func TestPartialFileIsOurs(t *testing.T) {
 	}
 	wantFile(t, victim, nil, []byte("precious"))
 }
+
+// Many share a cache, and who claims it has it alone.
+func TestShare(t *testing.T) {
+	c, _ := newClient(t)
+	claim := func(want bool) func() {
+		t.Helper()
+		claimed, release, err := c.Cache.Claim()
+		if claimed != want || err != nil {
+			t.Errorf("Claim() = %v, %v; want %v", claimed, err, want)
+		}
+		return release
+	}
+	one, err1 := c.Cache.Share(t.Context())
+	two, err2 := c.Cache.Share(t.Context())
+	if err1 != nil || err2 != nil {
+		t.Fatal(err1, err2)
+	}
+	claim(false)()
+	one()
+	claim(false)()
+	two()
+	release := claim(true)
+	claim(false)()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if _, err := c.Cache.Share(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Share of a claimed cache = %v; want it to wait", err)
+	}
+	time.AfterFunc(10*time.Millisecond, release)
+	again, err := c.Cache.Share(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	again()
+}

@@ -48,7 +48,7 @@ func (c *Cache) tryLock(sum string) (unlock func(), err error) {
 	if err != nil {
 		return nil, &StorageError{Dir: c.dir, Err: err}
 	}
-	if err := flock(f); err != nil {
+	if err := flock(f, unix.LOCK_EX); err != nil {
 		f.Close()
 		if err == unix.EWOULDBLOCK {
 			return nil, errLocked
@@ -63,9 +63,48 @@ func (c *Cache) tryLock(sum string) (unlock func(), err error) {
 	return func() { f.Close() }, nil
 }
 
-func flock(f *os.File) error {
+// Share makes [Cache.Claim] fail for others until release is called or the process
+// ends. It waits for the end of a claim, but not beyond ctx. Where folders cannot be
+// locked it does nothing.
+func (c *Cache) Share(ctx context.Context) (release func(), err error) {
 	for {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		f, err := c.lockFolder(unix.LOCK_SH)
+		if !errors.Is(err, errLocked) {
+			return func() { f.Close() }, err
+		}
+		if err := sleep(ctx, maxLockPause); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// Claim takes the folder as a whole, to remove what is in it. It is false while others
+// share it.
+func (c *Cache) Claim() (claimed bool, release func(), err error) {
+	f, err := c.lockFolder(unix.LOCK_EX)
+	if errors.Is(err, errLocked) {
+		return false, func() {}, nil
+	}
+	return err == nil, func() { f.Close() }, err
+}
+
+// lockFolder locks the folder itself, which takes no right to write. A file that is nil
+// can be closed.
+func (c *Cache) lockFolder(how int) (*os.File, error) {
+	f, err := os.Open(c.dir)
+	if err != nil {
+		return nil, &StorageError{Dir: c.dir, Err: err}
+	}
+	if err := flock(f, how); err == unix.EWOULDBLOCK {
+		f.Close()
+		return nil, errLocked
+	}
+	return f, nil
+}
+
+func flock(f *os.File, how int) error {
+	for {
+		err := unix.Flock(int(f.Fd()), how|unix.LOCK_NB)
 		if err != unix.EINTR {
 			return err
 		}

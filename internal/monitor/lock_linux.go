@@ -10,7 +10,8 @@ import (
 
 // Lock takes the lock of a state folder, which one build at a time has, and calls
 // waiting once if another has it. Who waits gets it in the order of coming, by the
-// kernel's queue. The lock ends with the file or the process.
+// kernel's queue; if the folder was removed meanwhile, that is an [fs.ErrNotExist]. The
+// lock ends with the file or the process.
 func Lock(ctx context.Context, file string, waiting func()) (*os.File, error) {
 	f, err := TryLock(file)
 	if busy := (*BusyError)(nil); !errors.As(err, &busy) {
@@ -46,19 +47,31 @@ func TryLock(file string) (*os.File, error) {
 	return f, err
 }
 
-// flock opens and locks a file.
+// flock opens and locks a file, anew if it lost its name meanwhile.
 func flock(file string, how int) (*os.File, error) {
-	f, err := os.OpenFile(file, os.O_CREATE|os.O_RDWR|unix.O_NOFOLLOW, 0o600)
-	if err != nil {
-		return nil, err
-	}
 	for {
-		switch err := unix.Flock(int(f.Fd()), how); {
-		case err == nil:
+		f, err := os.OpenFile(file, os.O_CREATE|os.O_RDWR|unix.O_NOFOLLOW, 0o600)
+		if err != nil {
+			return nil, err
+		}
+		err = unix.Flock(int(f.Fd()), how)
+		switch {
+		case err == nil && isAt(f, file):
 			return f, nil
-		case !errors.Is(err, unix.EINTR):
+		case err != nil && !errors.Is(err, unix.EINTR):
 			f.Close()
 			return nil, &os.PathError{Op: "lock", Path: file, Err: err}
 		}
+		f.Close()
 	}
+}
+
+// isAt tells whether the lock keeps anybody out: others would open another file.
+func isAt(f *os.File, file string) bool {
+	ours, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	there, err := os.Lstat(file)
+	return err == nil && os.SameFile(ours, there)
 }

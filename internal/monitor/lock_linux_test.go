@@ -135,6 +135,39 @@ func TestLockQueue(t *testing.T) {
 	}
 }
 
+// Whoever has the lock may remove its file, as "clean --all" does: who waited then has
+// the lock that others meet, or learns that there is no folder.
+func TestLockRemoved(t *testing.T) {
+	for _, folderToo := range []bool{false, true} {
+		file := filepath.Join(t.TempDir(), "state", "lock")
+		if err := os.Mkdir(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		other := lockT(t, file)
+		got := make(chan error)
+		go func() {
+			f, err := Lock(t.Context(), file, func() {})
+			if err == nil {
+				wantBusy(t, file, "while who waited has it")
+				f.Close()
+			}
+			got <- err
+		}()
+		awaitQueue(t, file, 1)
+		remove := os.Remove
+		if folderToo {
+			remove = func(file string) error { return os.RemoveAll(filepath.Dir(file)) }
+		}
+		if err := remove(file); err != nil {
+			t.Fatal(err)
+		}
+		other.Close()
+		if err := <-got; errors.Is(err, fs.ErrNotExist) != folderToo || !folderToo && err != nil {
+			t.Errorf("folder removed: %v: Lock = %v", folderToo, err)
+		}
+	}
+}
+
 // awaitQueue waits until n wait for a lock, as proc_locks(5) tells.
 func awaitQueue(t *testing.T, file string, n int) {
 	t.Helper()
