@@ -112,7 +112,9 @@ func lookAtHost() hostState {
 	}
 	s.Processes, s.Temp = leftOver(), temporary()
 	s.Loops = slices.DeleteFunc(s.Loops, func(loop string) bool { // other tests' of this host
-		return strings.Contains(loop, ": "+os.TempDir()+"/") && !strings.Contains(loop, lab())
+		_, file, _ := strings.Cut(loop, ": ")
+		temporary := strings.HasPrefix(file, os.TempDir()+"/") || strings.HasPrefix(file, "/tmp/")
+		return temporary && !strings.HasPrefix(file, lab()+"/")
 	})
 	s.Networks = append(s.Networks, networks()...)
 	return hostState{s}

@@ -12,7 +12,7 @@ import (
 // slowImage is a configuration whose last derivation takes longer than any test
 // looks at it; what tells several apart makes them different.
 func slowImage(t *testing.T, tell string) string {
-	return afterImage(t, "sleep 100 # "+tell)
+	return afterImage(t, "sleep 1000 # "+tell)
 }
 
 // checkWorker fails unless the worker below a monitor has the given user id and no
