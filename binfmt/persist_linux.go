@@ -39,14 +39,15 @@ func (s *share) sweep(ctx context.Context) (bool, error) {
 	return true, s.removeUnseen(ctx, j)
 }
 
-// removeUnseen is remove where binfmt_misc may be out of sight: before Linux 6.7 a
-// handler outlives the mount of a killed build's own.
+// removeUnseen is remove where binfmt_misc may be out of sight: in another mount
+// namespace, or gone with that of a killed build, which before Linux 6.7 its handler
+// outlives.
 func (s *share) removeUnseen(ctx context.Context, j *Journal) error {
 	there, err := s.host.Mounted()
 	if err != nil {
 		return err
 	}
-	if j != nil && !there && j.Mount.Ours && j.BootID == s.boot {
+	if j != nil && !there && j.BootID == s.boot {
 		if j.Mount, err = s.host.Mount(ctx); err != nil {
 			return err
 		}
