@@ -2,7 +2,10 @@ package binfmt
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -50,6 +53,37 @@ func TestRecoverUnmounted(t *testing.T) {
 		b.host.Modprobe = func(ctx context.Context) error { looked = true; return nil }
 		if removed, err := Recover(b.ctx, b.dir, b.host); !removed || err != nil || !looked {
 			t.Errorf("Recover() = %v, %v; mounted to look: %v; want that it did, and removed", removed, err, looked)
+		}
+		b.asBefore()
+	})
+}
+
+// What a killed build was about to start holds its lock for a moment; another build
+// holds its own for longer.
+func TestInherit(t *testing.T) {
+	inNamespaces(t, ownNamespaces, func(t *testing.T) {
+		b := newRig(t)
+		if err := Inherit(b.ctx, b.dir, b.host); err != nil {
+			t.Error(err)
+		}
+		build := b.hold(shaA)
+		child, err := os.Open(filepath.Join(b.dir, usersFile))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := tryLock(child, unix.LOCK_SH); !got || err != nil {
+			t.Fatal(got, err)
+		}
+		build.kill()
+		short, cancel := context.WithTimeout(b.ctx, 5*lockPoll)
+		defer cancel()
+		if err := Inherit(short, b.dir, b.host); err != nil {
+			t.Error(err)
+		}
+		b.registered()
+		time.AfterFunc(5*lockPoll, func() { child.Close() })
+		if err := Inherit(b.ctx, b.dir, b.host); err != nil {
+			t.Error(err)
 		}
 		b.asBefore()
 	})

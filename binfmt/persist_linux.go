@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -22,6 +23,23 @@ func Recover(ctx context.Context, dir string, host *Host) (removed bool, err err
 	}
 	removed, err = s.sweep(ctx)
 	return removed, errors.Join(err, s.close())
+}
+
+// Inherit is Recover by who outlives a killed process. It tries again until ctx ends: a
+// child that was just being started has the dead one's lock until its own exec or end.
+func Inherit(ctx context.Context, dir string, host *Host) error {
+	for hasJournal(dir) {
+		removed, err := Recover(ctx, dir, host)
+		if removed || err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(lockPoll):
+		}
+	}
+	return nil
 }
 
 func (s *share) sweep(ctx context.Context) (bool, error) {

@@ -19,15 +19,13 @@ func caretakerMain() int {
 	if monitor.AwaitParent() != nil {
 		return exitInternal
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), cleanUpTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), recoverTimeout)
 	defer cancel()
-	if _, err := binfmt.Recover(ctx, runDir, &binfmt.Host{}); err != nil {
-		return exitCode(err)
-	}
-	return exitOK
+	return exitCode(binfmt.Inherit(ctx, runDir, &binfmt.Host{}))
 }
 
-// recoverTimeout bounds the wait for builds that are just coming or going.
+// recoverTimeout bounds the wait for builds that are just coming or going, or starting a
+// process.
 const recoverTimeout = 5 * time.Second
 
 // What is said of a handler that killed builds left.
