@@ -49,6 +49,7 @@ type workspace struct {
 	mode      string           // of registerHandler: host, private or none
 	emulator  *os.File         // likewise, for private
 	session   *sandbox.Session // of startSandbox
+	begun     bool             // of bootstrap: the store may change until it is ended
 	evaluated bool             // by what runs from now on keys and logins may be seen
 	info      sandboxInfo
 	nix       nix.Installation // of bootstrap
@@ -106,6 +107,7 @@ func (w *workspace) finish(err error) error {
 // close ends the sandbox.
 func (w *workspace) close() {
 	if w.session != nil {
+		w.endStore()
 		w.session.Close()
 	}
 	if w.emulator != nil {

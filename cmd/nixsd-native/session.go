@@ -11,6 +11,7 @@ import (
 	"os"
 	"slices"
 
+	"nixsd-native/internal/fetch"
 	"nixsd-native/internal/untar"
 	"nixsd-native/nix"
 	"nixsd-native/sandbox"
@@ -94,8 +95,13 @@ func (b *build) showSecrets(ctx context.Context) error {
 	return b.startSandbox(ctx)
 }
 
-// bootstrap installs Nix and nixpkgs in the sandbox's store, unless they are there.
+// bootstrap makes sure that the store is whole, and installs Nix and nixpkgs in it,
+// unless they are there.
 func (w *workspace) bootstrap(ctx context.Context) error {
+	if _, err := w.insideStep(ctx, "looking at the store", nil, nix.StepBegin); err != nil {
+		return err
+	}
+	w.begun = true
 	record := nix.RecordPath(w.inputs.nix.SHA256)
 	if _, err := w.session.Open(record); err != nil {
 		if err := w.inside(ctx, nix.StepInstall, w.inputs.nix); err != nil {
@@ -114,6 +120,17 @@ func (w *workspace) bootstrap(ctx context.Context) error {
 		w.caBundle = w.nix.CABundle()
 	}
 	return firstError(w.bootstrapNixpkgs(ctx), w.keepPlan(ctx))
+}
+
+// endStore flushes the store to disk, however the run went. If that fails, the next run
+// will look at the store.
+func (w *workspace) endStore() {
+	if !w.begun {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), cleanUpTime)
+	defer cancel()
+	w.insideStep(ctx, "", nil, nix.StepEnd)
 }
 
 // bootstrapNixpkgs unpacks nixpkgs, unless it is there, a folder of the user's, or a
@@ -164,6 +181,10 @@ func (e *insideError) Error() string { return e.InsideMessage.Error }
 
 // inside runs one of package nix's steps in the sandbox, on a tarball.
 func (w *workspace) inside(ctx context.Context, what string, in input) error {
+	if in.path == "" { // the store had it when inputs were looked for, but was made anew
+		_, cache := w.privileges.Dirs()
+		return &fetch.OfflineError{Dir: cache, Missing: []fetch.Missing{{Name: in.Name, SHA256: in.SHA256}}, Command: w.fetchLine()}
+	}
 	tarball, err := os.Open(in.path)
 	if err != nil {
 		return err
