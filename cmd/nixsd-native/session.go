@@ -98,7 +98,7 @@ func (b *build) showSecrets(ctx context.Context) error {
 // bootstrap makes sure that the store is whole, and installs Nix and nixpkgs in it,
 // unless they are there.
 func (w *workspace) bootstrap(ctx context.Context) error {
-	if _, err := w.insideStep(ctx, "looking at the store", nil, nix.StepBegin); err != nil {
+	if _, err := w.insideStep(ctx, "reading the store", nil, nix.StepBegin); err != nil {
 		return err
 	}
 	w.begun = true
