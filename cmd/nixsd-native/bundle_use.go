@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"nixsd-native/internal/bundle"
+	"nixsd-native/internal/fetch"
 	"nixsd-native/nix"
 )
 
@@ -178,7 +179,7 @@ func placeCache(from, to string) error {
 
 // cacheError tells trouble with the cache folder from a bad bundle.
 func cacheError(dir string, err error) error {
-	if is[*os.PathError](err) || is[*os.LinkError](err) {
+	if !is[*fetch.StorageError](err) && (is[*os.PathError](err) || is[*os.LinkError](err)) {
 		return folderError("cache", dir, err)
 	}
 	return err

@@ -29,9 +29,10 @@ type flushWatch struct {
 // Lines of strace -y, whose unfinished calls are joined: descriptors have their path
 // behind them.
 var (
-	openedFD = regexp.MustCompile(`(\d+)<(/[^>]*)>(?:\(deleted\))?`)
-	quotedIn = regexp.MustCompile(`"([^"]*)"`)
-	atFolder = regexp.MustCompile(`(?:AT_FDCWD|\d+)<(/[^>]*)>(?:\(deleted\))?, "([^"]*)"`)
+	wholeCall = regexp.MustCompile(`^(\w+)\((.*)\) += (.*)$`)
+	openedFD  = regexp.MustCompile(`(\d+)<(/[^>]*)>(?:\(deleted\))?`)
+	quotedIn  = regexp.MustCompile(`"([^"]*)"`)
+	atFolder  = regexp.MustCompile(`(?:AT_FDCWD|\d+)<(/[^>]*)>(?:\(deleted\))?, "([^"]*)"`)
 )
 
 func newFlushWatch(dirs ...string) *flushWatch {
@@ -61,12 +62,8 @@ func (w *flushWatch) read(t *testing.T, log string) {
 		if _, end, ok := strings.Cut(rest, " resumed>"); ok && strings.HasPrefix(rest, "<... ") {
 			rest = begun[pid] + end
 		}
-		if name, args, ok := strings.Cut(rest, "("); ok {
-			if at := strings.LastIndex(args, ") = "); at < 0 {
-				at = strings.LastIndex(args, ")")
-			} else if result := strings.TrimSpace(args[at+4:]); !strings.HasPrefix(result, "-1 ") {
-				w.call(name, args[:at], result)
-			}
+		if m := wholeCall.FindStringSubmatch(rest); m != nil && !strings.HasPrefix(m[3], "-1 ") {
+			w.call(m[1], m[2], m[3])
 		}
 	}
 }
@@ -218,8 +215,8 @@ func TestFlushWatch(t *testing.T) {
 		{"not flushed", []string{open, write, name, syncName}, 1},
 		{"written again", []string{open, write, sync, write, name, syncName}, 1},
 		{"flushed too late", []string{open, write, name, sync, syncName}, 1},
-		{"not flushed in time", []string{open, write, `7 fsync(3</w/.a.new> <unfinished ...>`, name, `7 <... fsync resumed>) = 0`, syncName}, 1},
-		{"flushed in two parts", []string{open, write, `7 fsync(3</w/.a.new> <unfinished ...>`, `7 <... fsync resumed>) = 0`, name, syncName}, 0},
+		{"not flushed in time", []string{open, write, `7 fsync(3</w/.a.new> <unfinished ...>`, name, `7 <... fsync resumed>)           = 0`, syncName}, 1},
+		{"flushed in two parts", []string{open, write, `7 fsync(3</w/.a.new> <unfinished ...>`, `7 <... fsync resumed>)           = 0`, name, syncName}, 0},
 		{"failed", []string{open, write, `7 fsync(3</w/.a.new>) = -1 EIO (Input/output error)`, name, syncName}, 1},
 		{"name not flushed", []string{open, write, sync, name}, 1},
 		{"everything flushed", []string{open, write, `7 syncfs(5</w>) = 0`, name, syncName}, 0},
