@@ -93,7 +93,7 @@ func installation(root *os.Root) (inst Installation, lack string) {
 		if inst, err = readRecordFile(root, name); err != nil {
 			return inst, "readable record of the installed Nix"
 		}
-		for _, file := range []string{inst.Program("nix-store"), inst.CABundle()} {
+		for _, file := range append([]string{inst.Program("nix-store"), inst.CABundle()}, inst.shells()...) {
 			if info, err := root.Lstat(strings.TrimPrefix(file, "/nix/")); err != nil || info.Size() == 0 {
 				return inst, file
 			}
@@ -103,6 +103,14 @@ func installation(root *os.Root) (inst Installation, lack string) {
 		return inst, "/nix/" + database
 	}
 	return inst, ""
+}
+
+// shells is the shell, or none.
+func (i Installation) shells() []string {
+	if i.Shell == "" {
+		return nil
+	}
+	return []string{i.Shell}
 }
 
 func readRecordFile(root *os.Root, name string) (Installation, error) {

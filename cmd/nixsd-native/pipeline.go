@@ -50,6 +50,7 @@ type workspace struct {
 	emulator  *os.File         // likewise, for private
 	session   *sandbox.Session // of startSandbox
 	begun     bool             // of bootstrap: the store may change until it is ended
+	doubt     bool             // store paths are not what they are registered as
 	evaluated bool             // by what runs from now on keys and logins may be seen
 	info      sandboxInfo
 	nix       nix.Installation // of bootstrap

@@ -98,10 +98,9 @@ func (b *build) showSecrets(ctx context.Context) error {
 // bootstrap makes sure that the store is whole, and installs Nix and nixpkgs in it,
 // unless they are there.
 func (w *workspace) bootstrap(ctx context.Context) error {
-	if _, err := w.insideStep(ctx, "reading the store", nil, nix.StepBegin); err != nil {
+	if err := w.beginStore(ctx); err != nil {
 		return err
 	}
-	w.begun = true
 	record := nix.RecordPath(w.inputs.nix.SHA256)
 	if _, err := w.session.Open(record); err != nil {
 		if err := w.inside(ctx, nix.StepInstall, w.inputs.nix); err != nil {
@@ -120,17 +119,6 @@ func (w *workspace) bootstrap(ctx context.Context) error {
 		w.caBundle = w.nix.CABundle()
 	}
 	return firstError(w.bootstrapNixpkgs(ctx), w.keepPlan(ctx))
-}
-
-// endStore flushes the store to disk, however the run went. If that fails, the next run
-// will look at the store.
-func (w *workspace) endStore() {
-	if !w.begun {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), cleanUpTime)
-	defer cancel()
-	w.insideStep(ctx, "", nil, nix.StepEnd)
 }
 
 // bootstrapNixpkgs unpacks nixpkgs, unless it is there, a folder of the user's, or a

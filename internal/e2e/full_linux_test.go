@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -120,43 +121,53 @@ func TestFullDisks(t *testing.T) {
 	check(t)
 }
 
-// A store whose disk fills up during a build has nothing half that counts as whole.
+// A store whose disk is full is refused before the build; one that fills up during it
+// has nothing half that counts as whole.
 func TestFullStore(t *testing.T) {
 	testenv.NeedRoot(t)
 	check := mustStay(t)
 	p, _ := builds(t)
-	u := user()
-	dir := u.folder(t, "full-store")
-	grow := fullDisk(t, dir, "4g")
-	d := disk{caller: u, places: places{filepath.Join(dir, "state"), p.cache}}
-	output(t, testenv.NeedProgram(t, "cp"), "--archive", p.state, d.state)
-	var st unix.Statfs_t
-	if err := unix.Statfs(dir, &st); err != nil {
-		t.Fatal(err)
-	}
-	filler := filepath.Join(dir, "filler")
-	f, err := os.Create(filler)
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = unix.Fallocate(int(f.Fd()), 0, 0, int64(st.Bfree)*st.Bsize-20<<20) // the system alone has more
-	f.Close()
-	if err != nil {
-		t.Fatal(err)
-	}
-	config := u.write(t, "full-store-config/sd-card.nix", hostNamed(t, "full-store"))
-	args := buildArgs(t, u, d.places, "full-store-out", "--log-format", "plain", "--offline", config)
-	r := run(t, job{as: u, args: args})
-	if r.status != exitBuild && r.status != exitOutput || !strings.Contains(r.errs, "--state-dir") {
-		t.Errorf("build = %d; want %d or %d, and what to do:\n%s", r.status, exitBuild, exitOutput, r.errs)
-	}
-	if err := os.Remove(filler); err != nil {
-		t.Fatal(err)
-	}
-	grow()
-	must(t, job{as: u, args: args})
-	d.storeMustBeWhole(t)
+	t.Run("tmpfs", func(t *testing.T) {
+		u := user()
+		dir := u.folder(t, "full-store")
+		fullDisk(t, dir, "4g")
+		d := disk{caller: u, places: places{filepath.Join(dir, "state"), p.cache}}
+		output(t, testenv.NeedProgram(t, "cp"), "--archive", p.state, d.state)
+		config := u.write(t, "full-store-config/sd-card.nix", hostNamed(t, "full-store"))
+		args := buildArgs(t, u, d.places, "full-store-out", "--offline", config)
+		build := start(t, job{as: u, args: args})
+		build.await("a build", building(systemName))
+		filler := fill(t, dir)
+		r := build.wait()
+		if r.status != exitBuild && r.status != exitOutput || !strings.Contains(r.errs, "--state-dir") {
+			t.Errorf("build = %d; want %d or %d, and what to do:\n%s", r.status, exitBuild, exitOutput, r.errs)
+		}
+		plain := append(args, "--log-format", "plain")
+		run(t, job{as: u, args: plain}).mustBeFull(t, "build", d.state, "no space left")
+		if err := os.Truncate(filler, 0); err != nil {
+			t.Fatal(err)
+		}
+		must(t, job{as: u, args: args})
+		d.storeMustBeWhole(t)
+	})
 	check(t)
+}
+
+// fill takes all space of a file system.
+func fill(t *testing.T, dir string) (filler string) {
+	t.Helper()
+	f, err := os.Create(filepath.Join(dir, "filler"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	chunk := make([]byte, 1<<20)
+	for _, err = f.Write(chunk); err == nil; _, err = f.Write(chunk) {
+	}
+	if !errors.Is(err, unix.ENOSPC) {
+		t.Fatal(err)
+	}
+	return f.Name()
 }
 
 // readOnly makes a folder read-only, as another mount of it, until the test ends.
