@@ -157,10 +157,10 @@ func (w *workspace) unpackBundle(ctx context.Context, r *bundle.Reader, l *loade
 			return cacheError(dir, err)
 		}
 	}
-	if !l.hasCache() {
-		return nil
+	if l.hasCache() {
+		err = placeCache(filepath.Join(scratch, cachePrefix), filepath.Join(dir, l.folder()))
 	}
-	return cacheError(dir, placeCache(filepath.Join(scratch, cachePrefix), filepath.Join(dir, l.folder())))
+	return cacheError(dir, firstError(err, syncFolder(dir)))
 }
 
 // placeCache moves a binary cache to its place, unless it is there.

@@ -11,7 +11,6 @@ import (
 	"os"
 	"slices"
 
-	"nixsd-native/internal/fetch"
 	"nixsd-native/internal/untar"
 	"nixsd-native/nix"
 	"nixsd-native/sandbox"
@@ -169,11 +168,11 @@ func (e *insideError) Error() string { return e.InsideMessage.Error }
 
 // inside runs one of package nix's steps in the sandbox, on a tarball.
 func (w *workspace) inside(ctx context.Context, what string, in input) error {
-	if in.path == "" { // the store had it when inputs were looked for, but was made anew
-		_, cache := w.privileges.Dirs()
-		return &fetch.OfflineError{Dir: cache, Missing: []fetch.Missing{{Name: in.Name, SHA256: in.SHA256}}, Command: w.fetchLine()}
+	file, err := w.tarball(ctx, in)
+	if err != nil {
+		return err
 	}
-	tarball, err := os.Open(in.path)
+	tarball, err := os.Open(file)
 	if err != nil {
 		return err
 	}

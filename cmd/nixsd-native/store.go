@@ -5,6 +5,7 @@ import (
 	"errors"
 	"syscall"
 
+	"nixsd-native/internal/fetch"
 	"nixsd-native/nix"
 	"nixsd-native/sandbox"
 )
@@ -42,4 +43,18 @@ func (w *workspace) isMissing(path string) bool {
 	_, err := w.session.Open(path)
 	failure := (*sandbox.Failure)(nil)
 	return errors.As(err, &failure) && failure.Errno == int(syscall.ENOENT)
+}
+
+// tarball returns the file of an input. When inputs were looked for, it was of no use if
+// the store had it; by now, the store may be made anew.
+func (w *workspace) tarball(ctx context.Context, in input) (string, error) {
+	if in.path != "" {
+		return in.path, nil
+	}
+	file, err := w.client.Cache.Find(ctx, in.SHA256, 0)
+	if is[*fetch.NotCachedError](err) {
+		_, cache := w.privileges.Dirs()
+		err = &fetch.OfflineError{Dir: cache, Missing: []fetch.Missing{{Name: in.Name, SHA256: in.SHA256}}, Command: w.fetchLine()}
+	}
+	return file, err
 }

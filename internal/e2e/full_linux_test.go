@@ -78,7 +78,7 @@ func TestFullDisks(t *testing.T) {
 	check := mustStay(t)
 	p, _ := builds(t)
 	u := user()
-	for _, l := range limits {
+	for i, l := range limits {
 		t.Run("cache, "+l.name, func(t *testing.T) {
 			s := newShelf(t, 2<<20)
 			dir := u.folder(t, "full-cache")
@@ -94,6 +94,9 @@ func TestFullDisks(t *testing.T) {
 				t.Errorf("the next fetch left %d files; want 3", got)
 			}
 		})
+		if i > 0 && testenv.Times(0, 1) == 0 {
+			continue
+		}
 		t.Run("state, "+l.name, func(t *testing.T) {
 			dir := u.folder(t, "full-state-"+l.says[:2])
 			grow := l.dir(t, dir, "40m") // Nix has more
@@ -124,6 +127,7 @@ func TestFullDisks(t *testing.T) {
 // A store whose disk is full is refused before the build; one that fills up during it
 // has nothing half that counts as whole.
 func TestFullStore(t *testing.T) {
+	testenv.OnDemand(t, "long")
 	testenv.NeedRoot(t)
 	check := mustStay(t)
 	p, _ := builds(t)
@@ -143,7 +147,7 @@ func TestFullStore(t *testing.T) {
 			t.Errorf("build = %d; want %d or %d, and what to do:\n%s", r.status, exitBuild, exitOutput, r.errs)
 		}
 		plain := append(args, "--log-format", "plain")
-		run(t, job{as: u, args: plain}).mustBeFull(t, "build", d.state, "no space left")
+		run(t, job{as: u, args: plain}).mustBeClear(t, "the next build", exitHost, d.state)
 		if err := os.Truncate(filler, 0); err != nil {
 			t.Fatal(err)
 		}

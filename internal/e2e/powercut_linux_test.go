@@ -224,12 +224,15 @@ func TestPowerCut(t *testing.T) {
 			s := newShelf(t, 2<<20)
 			s.chunk = func(string) error { time.Sleep(5 * time.Millisecond); return nil }
 			restore := d.save(t)
-			for range testenv.Times(2, 20) {
+			for range testenv.Times(1, 20) {
 				d.fetchCut(t, s)
 				restore()
 			}
 		})
 		t.Run("install on "+kind, func(t *testing.T) {
+			if kind == "xfs" {
+				testenv.OnDemand(t, "long")
+			}
 			d := newDisk(t, user(), kind, "cut-install")
 			d.cache = p.cache
 			restore := d.save(t)
