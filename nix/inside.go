@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strings"
 	"time"
 
 	"nixsd-native/internal/decompress"
@@ -23,6 +24,8 @@ const (
 	StepInstall = "install"
 	StepChannel = "channel"
 	StepPatch   = "patch"  // its arguments are the tree's folder and the new one's key
+	StepBegin   = "begin"  // of everything that changes the store, see Store.Begin
+	StepEnd     = "end"    // likewise, see Store.End
 	StepWipe    = "wipe"   // empties /nix
 	StepKeep    = "keep"   // its argument is a file's name; standard input goes to OwnFolder
 	StepSecret  = "secret" // its argument is a file's path; standard input goes there, for root alone
@@ -53,39 +56,31 @@ func InsideMain(ctx context.Context, args, env []string, stdin *os.File, stdout 
 }
 
 func runStep(ctx context.Context, args, env []string, stdin *os.File, out *json.Encoder) error {
-	if len(args) == 1 && args[0] == StepWipe {
+	store := insideStore(env, out)
+	switch step := strings.Join(args[:min(len(args), 1)], ""); {
+	case len(args) == 1 && step == StepBegin:
+		return store.Begin(ctx)
+	case len(args) == 1 && step == StepEnd:
+		return store.End()
+	case len(args) == 1 && step == StepWipe:
 		freed, err := Wipe(ctx, "/nix")
 		out.Encode(InsideMessage{Done: freed})
 		return err
-	}
-	if len(args) == 1 && (args[0] == StepBundleList || args[0] == StepBundleRemove) {
-		return runBundleStep(ctx, args[0], "/nix", out)
-	}
-	note := func(text string) { out.Encode(InsideMessage{Note: text}) }
-	if len(args) == 3 && args[0] == StepPatch {
-		store := Store{Dir: "/nix", Sync: syncFS, Note: note}
+	case len(args) == 1 && (step == StepBundleList || step == StepBundleRemove):
+		return runBundleStep(ctx, step, "/nix", out)
+	case len(args) == 3 && step == StepPatch:
 		return store.Patch(ctx, args[1], args[2], os.DirFS(PatchDir))
-	}
-	if len(args) == 2 && args[0] == StepSecret {
+	case len(args) == 2 && step == StepSecret:
 		return keepSecret(args[1], stdin)
-	}
-	if len(args) == 2 && args[0] == StepKeep {
-		return Store{Dir: "/nix"}.Keep(args[1], stdin)
-	}
-	if len(args) != 2 {
+	case len(args) == 2 && step == StepKeep:
+		return store.Keep(args[1], stdin)
+	case len(args) != 2:
 		return fmt.Errorf("a step and a hash are needed, not %q", args)
 	}
 	info, err := stdin.Stat()
 	if err != nil {
 		return err
 	}
-	last := time.Now()
-	store := Store{Dir: "/nix", LoadDB: loadDB(env), Sync: syncFS, Progress: func(done int64) {
-		if time.Since(last) > 100*time.Millisecond {
-			last = time.Now()
-			out.Encode(InsideMessage{Done: done})
-		}
-	}}
 	switch args[0] {
 	case StepInstall:
 		return store.Install(ctx, stdin, info.Size(), args[1])
@@ -95,6 +90,21 @@ func runStep(ctx context.Context, args, env []string, stdin *os.File, out *json.
 	return fmt.Errorf("no step %q", args[0])
 }
 
+// insideStore is the sandbox's store. Nix's programs get env, and messages go to out.
+func insideStore(env []string, out *json.Encoder) Store {
+	last := time.Now()
+	return Store{
+		Dir: "/nix", LoadDB: loadDB(env), DumpDB: dumpDB(env), Delete: deletePaths(env), Sync: syncFS,
+		Note: func(text string) { out.Encode(InsideMessage{Note: text}) },
+		Progress: func(done int64) {
+			if time.Since(last) > 100*time.Millisecond {
+				last = time.Now()
+				out.Encode(InsideMessage{Done: done})
+			}
+		},
+	}
+}
+
 // loadDB registers store paths with the Nix that was just unpacked.
 func loadDB(env []string) func(context.Context, string, io.Reader) error {
 	return func(ctx context.Context, nixStore string, reginfo io.Reader) error {
@@ -102,6 +112,27 @@ func loadDB(env []string) func(context.Context, string, io.Reader) error {
 		cmd.Env, cmd.Stdin = env, reginfo
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("nix-store --load-db: %v: %.2000s", err, clean(string(out)))
+		}
+		return nil
+	}
+}
+
+// dumpDB prints what is registered, and deletePaths removes store paths, whatever they
+// are in use for.
+func dumpDB(env []string) func(context.Context, string) ([]byte, error) {
+	return func(ctx context.Context, nixStore string) ([]byte, error) {
+		cmd := exec.CommandContext(ctx, nixStore, "--dump-db")
+		cmd.Env = env
+		return cmd.Output()
+	}
+}
+
+func deletePaths(env []string) func(context.Context, string, []string) error {
+	return func(ctx context.Context, nixStore string, paths []string) error {
+		cmd := exec.CommandContext(ctx, nixStore, append([]string{"--delete", "--ignore-liveness"}, paths...)...)
+		cmd.Env = env
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("nix-store --delete: %v: %.2000s", err, clean(string(out)))
 		}
 		return nil
 	}

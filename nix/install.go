@@ -66,6 +66,10 @@ type Store struct {
 	Dir string // "/nix", another folder in tests
 	// LoadDB registers store paths: nix-store --load-db < reginfo.
 	LoadDB func(ctx context.Context, nixStore string, reginfo io.Reader) error
+	// DumpDB prints what is registered, nix-store --dump-db; Delete removes store paths,
+	// live ones, too, and what is registered of them: nix-store --delete.
+	DumpDB func(ctx context.Context, nixStore string) ([]byte, error)
+	Delete func(ctx context.Context, nixStore string, paths []string) error
 	// Sync flushes the file system of a folder to disk.
 	Sync func(dir string) error
 	// Progress, if not nil, is told the bytes unpacked so far.

@@ -14,6 +14,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"nixsd-native/internal/deb"
 )
@@ -100,7 +101,18 @@ func unpackTo(dest string, data []byte, p Package) (sum string, err error) {
 	if err := errors.Join(tmp.Chmod(0o755), tmp.Sync()); err != nil {
 		return "", err
 	}
-	return sum, os.Rename(tmp.Name(), dest)
+	if err := os.Rename(tmp.Name(), dest); err != nil {
+		return "", err
+	}
+	dir, err := os.Open(filepath.Dir(dest))
+	if err != nil {
+		return "", err
+	}
+	defer dir.Close()
+	if err := dir.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) { // some file systems cannot
+		return "", err
+	}
+	return sum, nil
 }
 
 // Unpack writes the emulator of the Debian package r to w and returns its sha256

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"nixsd-native/internal/bundle"
+	"nixsd-native/internal/fetch"
 	"nixsd-native/nix"
 )
 
@@ -156,10 +157,10 @@ func (w *workspace) unpackBundle(ctx context.Context, r *bundle.Reader, l *loade
 			return cacheError(dir, err)
 		}
 	}
-	if !l.hasCache() {
-		return nil
+	if l.hasCache() {
+		err = placeCache(filepath.Join(scratch, cachePrefix), filepath.Join(dir, l.folder()))
 	}
-	return cacheError(dir, placeCache(filepath.Join(scratch, cachePrefix), filepath.Join(dir, l.folder())))
+	return cacheError(dir, firstError(err, syncFolder(dir)))
 }
 
 // placeCache moves a binary cache to its place, unless it is there.
@@ -178,7 +179,7 @@ func placeCache(from, to string) error {
 
 // cacheError tells trouble with the cache folder from a bad bundle.
 func cacheError(dir string, err error) error {
-	if is[*os.PathError](err) || is[*os.LinkError](err) {
+	if !is[*fetch.StorageError](err) && (is[*os.PathError](err) || is[*os.LinkError](err)) {
 		return folderError("cache", dir, err)
 	}
 	return err

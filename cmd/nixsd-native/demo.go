@@ -91,9 +91,9 @@ func (w *workspace) makeDemo(ctx context.Context, plan *demoPlan) (*demoPlan, er
 		return nil, err
 	}
 	if err := os.MkdirAll(filepath.Dir(w.demoPlanFile()), 0o775); err != nil {
-		return nil, err
+		return nil, cacheError(w.client.Cache.Dir(), err)
 	}
-	return plan, replaceFile(w.demoPlanFile(), data)
+	return plan, cacheError(w.client.Cache.Dir(), replaceFile(w.demoPlanFile(), data))
 }
 
 // resolveDemo reads Debian's indexes, both architectures at once.
@@ -185,7 +185,7 @@ func (w *workspace) makeTarballs(ctx context.Context, plan *demoPlan) error {
 	host := w.demoHost()
 	scratch, err := os.MkdirTemp(w.client.Cache.Dir(), ".demo-*")
 	if err != nil {
-		return err
+		return cacheError(w.client.Cache.Dir(), err)
 	}
 	defer os.RemoveAll(scratch)
 	var nixPackages []demo.Package
@@ -250,5 +250,5 @@ func (w *workspace) addTarball(ctx context.Context, name string, write func(io.W
 	}()
 	e, err := w.client.Cache.Add(ctx, r, name, maxTarball)
 	r.CloseWithError(err)
-	return input{Name: name, SHA256: e.SHA256, path: e.Path}, err
+	return input{Name: name, SHA256: e.SHA256, path: e.Path}, cacheError(w.client.Cache.Dir(), err)
 }

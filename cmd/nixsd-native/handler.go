@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
+	"syscall"
 
 	"nixsd-native/qemu"
 )
@@ -91,26 +93,38 @@ func (w *workspace) installedEmulator(p qemu.Package) (qemu.Emulator, bool) {
 }
 
 // unpackEmulator puts the emulator of a sandbox's own handler into the cache, unless
-// there is one already.
+// there is one already, or, if the cache is read-only, beside the store.
 func (w *workspace) unpackEmulator(ctx context.Context) error {
-	_, cache := w.privileges.Dirs()
-	e := w.inputs.emulator
-	installed, ok := w.installedEmulator(e.Package)
+	state, cache := w.privileges.Dirs()
+	installed, ok := w.installedEmulator(w.inputs.emulator.Package)
 	if !ok {
-		deb, err := os.Open(e.File)
+		var err error
+		installed, err = w.installEmulator(ctx, emulatorDir(cache))
+		if errors.Is(err, syscall.EROFS) || errors.Is(err, fs.ErrPermission) {
+			if beside, lack := w.installEmulator(ctx, emulatorDir(state)); lack == nil {
+				installed, err = beside, nil
+			}
+		}
 		if err != nil {
-			return err
-		}
-		defer deb.Close()
-		// As the rest of the cache, it is the next caller's, too.
-		if err := os.MkdirAll(filepath.Join(emulatorDir(cache), e.SHA256), 0o775); err != nil {
-			return err
-		}
-		if installed, err = qemu.Install(ctx, e.Package, deb, emulatorDir(cache)); err != nil {
-			return err
+			return cacheError(cache, err)
 		}
 	}
 	var err error
 	w.emulator, err = os.Open(installed.Path)
 	return err
+}
+
+// installEmulator unpacks the emulator into a folder. As the rest of the cache, it is the
+// next caller's, too.
+func (w *workspace) installEmulator(ctx context.Context, dir string) (qemu.Emulator, error) {
+	e := w.inputs.emulator
+	deb, err := os.Open(e.File)
+	if err != nil {
+		return qemu.Emulator{}, err
+	}
+	defer deb.Close()
+	if err := os.MkdirAll(filepath.Join(dir, e.SHA256), 0o775); err != nil {
+		return qemu.Emulator{}, err
+	}
+	return qemu.Install(ctx, e.Package, deb, dir)
 }

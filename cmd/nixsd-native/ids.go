@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"nixsd-native/sandbox"
 )
@@ -96,7 +97,7 @@ func readLines(file string, read func(io.Reader)) {
 	}
 }
 
-// replaceFile writes a file of ours whole or not at all.
+// replaceFile writes a file of ours whole or not at all, and to disk before it returns.
 func replaceFile(name string, data []byte) error {
 	tmp, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
 	if err != nil {
@@ -109,6 +110,20 @@ func replaceFile(name string, data []byte) error {
 	}
 	if err != nil {
 		os.Remove(tmp.Name())
+		return err
 	}
-	return err
+	return syncEntry(name)
+}
+
+// syncEntry makes last that a file has its name.
+func syncEntry(name string) error {
+	dir, err := os.Open(filepath.Dir(name))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	if err := dir.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) { // some file systems cannot
+		return err
+	}
+	return nil
 }

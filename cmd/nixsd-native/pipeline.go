@@ -50,6 +50,8 @@ type workspace struct {
 	mode      string           // of registerHandler: host, private or none
 	emulator  *os.File         // likewise, for private
 	session   *sandbox.Session // of startSandbox
+	begun     bool             // of bootstrap: the store may change until it is ended
+	doubt     bool             // store paths are not what they are registered as
 	evaluated bool             // by what runs from now on keys and logins may be seen
 	info      sandboxInfo
 	nix       nix.Installation // of bootstrap
@@ -107,6 +109,7 @@ func (w *workspace) finish(err error) error {
 // close ends the sandbox.
 func (w *workspace) close() {
 	if w.session != nil {
+		w.endStore()
 		w.session.Close()
 	}
 	if w.emulator != nil {

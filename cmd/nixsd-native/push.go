@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"nixsd-native/internal/image"
 	"nixsd-native/nix"
 )
 
@@ -153,6 +154,11 @@ func (b *build) push(ctx context.Context) error {
 	})
 	if err != nil {
 		return b.notPushed(err)
+	}
+	if dir, isFolder := folderOf(b.job.pushTo); isFolder { // Nix does not wait for the disk
+		if err := syncFolder(dir); err != nil {
+			return &image.OutputError{Path: dir, Err: err}
+		}
 	}
 	b.rep.Note("copied %s, with what they need, to %s", plural(int64(len(paths)), "store path"), b.job.pushTo)
 	switch {

@@ -89,6 +89,9 @@ func (b *build) isBuilt(ctx context.Context, t *target) (bool, error) {
 func (b *build) findImage(t *target) error {
 	products, err := b.session.Open(t.result + "/" + nix.ProductsFile)
 	if err != nil {
+		if b.isMissing(t.result) {
+			b.doubtStore()
+		}
 		return &codedError{exitBuild, fmt.Sprintf("%s was built, but holds no image: it has no %s", t.result, nix.ProductsFile), []string{
 			"leave --attr out to build an SD image, or look at the result: nixsd-native shell -- ls " + t.result,
 		}}

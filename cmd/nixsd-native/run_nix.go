@@ -91,8 +91,14 @@ func (w *workspace) nixFailure(exit sandbox.Exit, track *nix.Tracker) error {
 	if _, reason, ok := strings.Cut(failure.Summary, nix.Refused); ok {
 		return usageErrorf("change the configuration, or the flags that name it", "%s", reason)
 	}
+	if failure.Derivation == "" && lacking.MatchString(failure.Summary) {
+		w.doubtStore()
+	}
 	return w.shown(failure)
 }
+
+// lacking is what Nix says of a store path that is registered, but not there or not whole.
+var lacking = regexp.MustCompile(`/nix/store/.*(No such file or directory|does not exist|is not valid)|input too short to be a valid derivation`)
 
 // nixEvent reports an event.
 func (w *workspace) nixEvent(track *nix.Tracker, e nix.Event) {

@@ -94,8 +94,12 @@ func (b *build) showSecrets(ctx context.Context) error {
 	return b.startSandbox(ctx)
 }
 
-// bootstrap installs Nix and nixpkgs in the sandbox's store, unless they are there.
+// bootstrap makes sure that the store is whole, and installs Nix and nixpkgs in it,
+// unless they are there.
 func (w *workspace) bootstrap(ctx context.Context) error {
+	if err := w.beginStore(ctx); err != nil {
+		return err
+	}
 	record := nix.RecordPath(w.inputs.nix.SHA256)
 	if _, err := w.session.Open(record); err != nil {
 		if err := w.inside(ctx, nix.StepInstall, w.inputs.nix); err != nil {
@@ -164,7 +168,11 @@ func (e *insideError) Error() string { return e.InsideMessage.Error }
 
 // inside runs one of package nix's steps in the sandbox, on a tarball.
 func (w *workspace) inside(ctx context.Context, what string, in input) error {
-	tarball, err := os.Open(in.path)
+	file, err := w.tarball(ctx, in)
+	if err != nil {
+		return err
+	}
+	tarball, err := os.Open(file)
 	if err != nil {
 		return err
 	}

@@ -87,6 +87,17 @@ func isDiskFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
+// saysDiskFull looks for ENOSPC and EDQUOT in words of the C library, and of SQLite.
+func saysDiskFull(text string) bool {
+	text = strings.ToLower(text)
+	for _, words := range []string{"no space left on device", "disk quota exceeded", "database or disk is full"} {
+		if strings.Contains(text, words) {
+			return true
+		}
+	}
+	return false
+}
+
 // explainDisk tells whose disk is full when something inside the sandbox says that one
 // is: the state folder's, or, if a builder says so, perhaps only the image's.
 func (w *workspace) explainDisk(err error) error {
@@ -95,16 +106,15 @@ func (w *workspace) explainDisk(err error) error {
 		return nil
 	}
 	state, _ := w.privileges.Dirs()
-	full := func(text string) bool { return strings.Contains(strings.ToLower(text), "no space left on device") }
 	advice := []string{"free some space, for example by nixsd-native clean --store, or choose another folder with --state-dir"}
 	switch {
-	case errors.As(err, &inside) && full(inside.Error()):
+	case errors.As(err, &inside) && saysDiskFull(inside.Error()):
 		return &codedError{exitOutput, fmt.Sprintf("the disk of %s is full: %v", state, err), advice}
 	case !errors.As(err, &build):
 		return err
-	case full(build.Summary) && build.Derivation == "":
+	case saysDiskFull(build.Summary) && build.Derivation == "":
 		return &codedError{exitOutput, fmt.Sprintf("the disk of %s is full: %v", state, err), advice}
-	case full(strings.Join(build.Log, "\n")):
+	case saysDiskFull(strings.Join(build.Log, "\n")):
 		return &codedError{exitBuild, err.Error() + ": no space left on device", append(advice,
 			"if there is enough, the image's own size was guessed too small (nixpkgs#473135): leave something out of the configuration")}
 	}
