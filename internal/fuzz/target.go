@@ -85,8 +85,9 @@ func (p testPackage) build(bin string) ([]target, error) {
 	return all, err
 }
 
-// minimizing bounds how long one input is made smaller, so that the time is for new ones.
-const minimizing = "2s"
+// minimizing bounds in executions how one input is made smaller, so that the time is for
+// new ones.
+const minimizing = "200x"
 
 // run fuzzes for a time with one worker: the machine has other things to do.
 func (t target) run(ctx context.Context, o options, slice time.Duration) (result, error) {
