@@ -28,7 +28,7 @@ type Visit func(h *tar.Header, content io.Reader) error
 // 60,000 files; the largest .deb is below 2 GiB.
 const (
 	maxEntries = 1 << 20 // of data.tar
-	maxUnpack  = 8 << 30 // decompressed bytes of data.tar
+	maxUnpack  = 4 << 30 // decompressed bytes of data.tar
 	maxZstdRAM = 256 << 20
 	maxXZRAM   = 64 << 20 // dictionary: xz -9 uses as much
 )

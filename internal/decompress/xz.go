@@ -19,8 +19,8 @@ const maxParallelBlock = 64 << 20
 const maxDictionary = 64 << 20
 
 // maxParallelMemory bounds what blocks that are decoded beside each other take, in bytes:
-// with dictionaries of the greatest size, 23 blocks of 24 MiB.
-const maxParallelMemory = 2 << 30
+// with dictionaries of the greatest size, 11 blocks of 24 MiB.
+const maxParallelMemory = 1 << 30
 
 // newXZ decompresses the xz file of size bytes in r with up to workers decoders.
 //
