@@ -111,7 +111,7 @@ func (e Entry) problem() string {
 		return fmt.Sprintf("mask has %d bytes, magic %d", len(e.Mask), len(e.Magic))
 	case e.Offset < 0 || e.Offset > maxWindow-len(e.Magic):
 		return fmt.Sprintf("offset %d and %d magic bytes leave the file's first %d bytes", e.Offset, len(e.Magic), maxWindow)
-	case !strings.Contains(string(e.Flags), "F") || strings.Trim(string(e.Flags), "PF") != "":
+	case e.Flags != FlagsKeepArgv0 && e.Flags != FlagsPlain:
 		return fmt.Sprintf("flags %q are neither %q nor %q", e.Flags, FlagsKeepArgv0, FlagsPlain)
 	}
 	return interpreterProblem(e.Interpreter)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"os"
 	"regexp"
 	"strings"
@@ -152,7 +153,7 @@ func TestOurs(t *testing.T) {
 }
 
 // kernelFields splits a line as the kernel does: the first byte is the separator.
-var kernelFields = regexp.MustCompile(`^:([^:]*):M:([0-9]*):((?:\\x[0-9a-f]{2})+):((?:\\x[0-9a-f]{2})*):([^:]*):(P?F|FP)$`)
+var kernelFields = regexp.MustCompile(`^:([^:]*):M:([0-9]*):((?:\\x[0-9a-f]{2})+):((?:\\x[0-9a-f]{2})*):([^:]*):(P?F)$`)
 
 // FuzzLine checks that no name or path can escape from its field.
 func FuzzLine(f *testing.F) {
@@ -167,6 +168,23 @@ func FuzzLine(f *testing.F) {
 		m := kernelFields.FindStringSubmatch(string(line))
 		if m == nil || m[1] != name || m[5] != interpreter || m[6] != flags || len(line) > maxLine {
 			t.Errorf("Line() of %+v = %q", e, line)
+		}
+	})
+}
+
+// Only a release that is surely one of Linux 5.12 or newer lets argv[0] be kept.
+func FuzzFlagsFor(f *testing.F) {
+	for _, release := range []string{"6.12.0-1-amd64", "5.11", "5.12-rc1", "x", "99999999999.1", "6", "+6.1"} {
+		f.Add(release)
+	}
+	f.Fuzz(func(t *testing.T, release string) {
+		var major, minor uint64
+		n, _ := fmt.Sscanf(release, "%d.%d", &major, &minor)
+		switch got := FlagsFor(release); {
+		case got == FlagsKeepArgv0 && (n != 2 || major < 5 || major == 5 && minor < 12):
+			t.Errorf("FlagsFor(%q) = %s", release, got)
+		case got != FlagsKeepArgv0 && got != FlagsPlain:
+			t.Errorf("FlagsFor(%q) = %q", release, got)
 		}
 	})
 }

@@ -100,6 +100,21 @@ func ChannelVersion(url string) (version, revision string, ok bool) {
 	return m[1], m[2], true
 }
 
+// CheckChannel says what is wrong with the URL that a channel leads to: that it has a
+// version of another release.
+func CheckChannel(channel, url string) error {
+	version, _, ok := ChannelVersion(url)
+	release := ReleaseOf(channel)
+	if !ok || release == "unstable" {
+		return nil
+	}
+	rest, same := strings.CutPrefix(version, "nixos-"+release)
+	if same && strings.IndexAny(rest, ".pb-") == 0 { // as in 26.05.1, 26.05pre1, 26.05beta1 and 26.05-small.1
+		return nil
+	}
+	return fmt.Errorf("the channel %s leads to %s, which is of another release", channel, version)
+}
+
 // revision is a full git revision.
 var revision = regexp.MustCompile(`^[0-9a-f]{40}$`)
 

@@ -59,6 +59,29 @@ func TestChannels(t *testing.T) {
 	}
 }
 
+// A channel that leads to a version of another release is found out.
+func TestCheckChannel(t *testing.T) {
+	const rest = ".1234.0123456789ab/nixexprs.tar.xz"
+	for _, c := range []struct {
+		channel, url string
+		ok           bool
+	}{
+		{"nixos-26.05", "https://m.test/nixos/26.05/nixos-26.05" + rest, true},
+		{"nixos-26.05", "https://m.test/nixos/26.05/nixos-26.05pre1.0123456789ab/nixexprs.tar.xz", true},
+		{"nixos-26.05-small", "https://m.test/nixos/26.05-small/nixos-26.05-small" + rest, true},
+		{"nixos-unstable", "https://m.test/nixos/unstable/nixos-26.11pre7.0123456789ab/nixexprs.tar.xz", true},
+		{"nixos-26.05", "https://m.test/any.tar.xz", true}, // of a mirror with another layout
+		{"nixos-26.05", "https://m.test/nixos/26.05/nixos-23.11" + rest, false},
+		{"nixos-26.05", "https://m.test/nixos/26.05/nixos-26.051" + rest, false},
+		{"nixos-26.05", "https://m.test/nixos/unstable/nixos-26.11pre7.0123456789ab/nixexprs.tar.xz", false},
+		{"nixos-26.05", "https://m.test/nixpkgs/nixpkgs-26.05" + rest, false},
+	} {
+		if err := CheckChannel(c.channel, c.url); (err == nil) != c.ok {
+			t.Errorf("CheckChannel(%s, %s) = %v; want %t", c.channel, c.url, err, c.ok)
+		}
+	}
+}
+
 func TestPins(t *testing.T) {
 	for _, system := range []string{"x86_64-linux", "aarch64-linux"} {
 		p, err := DefaultPin(system)

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"fmt"
 	"io/fs"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -67,11 +68,18 @@ func container(root fs.FS) string {
 			return kind
 		}
 	}
-	if data, err := fs.ReadFile(root, "run/systemd/container"); err == nil {
-		return strings.TrimSpace(string(data))
+	data, err := fs.ReadFile(root, "run/systemd/container")
+	if err != nil {
+		return ""
 	}
-	return ""
+	if kind := strings.TrimSpace(string(data)); containerKind.MatchString(kind) {
+		return kind
+	}
+	return "unnamed"
 }
+
+// containerKind is a word such as lxc and systemd-nspawn, of which systemd(1) has a list.
+var containerKind = regexp.MustCompile(`^[A-Za-z0-9._-]{1,40}$`)
 
 const useRoot = "run the command with sudo: root may make namespaces where users may not"
 

@@ -1,10 +1,12 @@
 package sandbox
 
 import (
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"testing/fstest"
+	"unicode"
 )
 
 func TestDiagnose(t *testing.T) {
@@ -89,4 +91,22 @@ func TestExplainNix(t *testing.T) {
 	if e, ok := ExplainNix("error: builder for '/nix/store/x.drv' failed with exit code 1"); ok {
 		t.Errorf("ExplainNix claimed to know an ordinary failure: %v", e)
 	}
+}
+
+// What the host's files say is a number, or no setting; a container's kind is a word that
+// a terminal bears.
+func FuzzReadFacts(f *testing.F) {
+	f.Add("15000\n", "docker\n")
+	f.Add("-1", "lxc\x1b[2J")
+	f.Fuzz(func(t *testing.T, number, kind string) {
+		facts := ReadFacts(fstest.MapFS{
+			"proc/sys/user/max_user_namespaces": {Data: []byte(number)}, "run/systemd/container": {Data: []byte(kind)},
+		}, false, "/p")
+		if n, err := strconv.Atoi(strings.TrimSpace(number)); err == nil && facts.MaxUserNamespaces != n || err != nil && facts.MaxUserNamespaces != -1 {
+			t.Errorf("%q is %d", number, facts.MaxUserNamespaces)
+		}
+		if e := Diagnose("clone", syscall.EPERM, "", facts); strings.ContainsFunc(e.Error(), unicode.IsControl) {
+			t.Errorf("of %q: %q", kind, e.Error())
+		}
+	})
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"unicode"
 
 	"nixsd-native/nix"
 )
@@ -28,6 +29,9 @@ func netrcLine(s string) (string, error) {
 	u, err := url.Parse(s)
 	if err != nil || u.User == nil {
 		return "", nil
+	}
+	if host := u.Hostname(); host == "" || strings.ContainsFunc(host, unicode.IsSpace) {
+		return "", errors.New("a login without a host")
 	}
 	name := u.User.Username()
 	password, _ := u.User.Password()

@@ -13,7 +13,7 @@ import (
 
 	"github.com/blakesmith/ar"
 	"github.com/klauspost/compress/zstd"
-	"github.com/ulikunitz/xz"
+	"github.com/mikelolasagasti/xz"
 )
 
 // ErrStop, returned by a Visit, ends a walk early without an error.
@@ -28,8 +28,9 @@ type Visit func(h *tar.Header, content io.Reader) error
 // 60,000 files; the largest .deb is below 2 GiB.
 const (
 	maxEntries = 1 << 20 // of data.tar
-	maxUnpack  = 8 << 30 // decompressed bytes of data.tar
+	maxUnpack  = 4 << 30 // decompressed bytes of data.tar
 	maxZstdRAM = 256 << 20
+	maxXZRAM   = 64 << 20 // dictionary: xz -9 uses as much
 )
 
 // Walk calls visit for the entries of data.tar in the package r. It decompresses
@@ -137,7 +138,7 @@ func decompress(name string, r io.Reader) (plain io.Reader, done func(), err err
 	case "":
 		plain = r
 	case ".xz":
-		plain, err = xz.NewReader(r)
+		plain, err = xz.NewReader(r, maxXZRAM)
 	case ".gz":
 		plain, err = gzip.NewReader(r)
 	case ".zst":

@@ -159,6 +159,7 @@ func TestDamaged(t *testing.T) {
 	}
 }
 
+// Any bytes are walked to their end or refused, and entries are as long as they say.
 func FuzzWalk(f *testing.F) {
 	data := tarOf(f, map[string]string{"./a": "content"})
 	for _, suffix := range []string{"", ".xz", ".gz", ".zst"} {
@@ -166,12 +167,20 @@ func FuzzWalk(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, file []byte) {
 		n := 0
-		Walk(bytes.NewReader(file), func(h *tar.Header, content io.Reader) error {
-			io.CopyN(io.Discard, content, 1<<20)
+		err := Walk(bytes.NewReader(file), func(h *tar.Header, content io.Reader) error {
+			got, err := io.CopyN(io.Discard, content, 1<<20)
+			if err == nil || err == io.EOF {
+				if got != min(h.Size, 1<<20) {
+					t.Errorf("%q has %d bytes; its header says %d", h.Name, got, h.Size)
+				}
+			}
 			if n++; n > 100 {
 				return ErrStop
 			}
 			return nil
 		})
+		if bad := (*FormatError)(nil); err != nil && !errors.As(err, &bad) {
+			t.Errorf("%T: %v; want a *FormatError", err, err)
+		}
 	})
 }

@@ -58,3 +58,30 @@ func TestKeyringKeepsItsOwnCopy(t *testing.T) {
 		t.Errorf("after the caller's slice changed, the keyring has %d keys; want 9", got)
 	}
 }
+
+// Any bytes are a keyring, whose keys have fingerprints, or are none; and a release is
+// good by no other key than the one that signed it.
+func FuzzNewKeyring(f *testing.F) {
+	for _, name := range []string{"good", "second"} {
+		f.Add(readFileT(f, "gpg/"+name+".asc"))
+	}
+	f.Add(archiveKeys[:1500])
+	release := readFileT(f, "gpg/InRelease.good")
+	signer := keysT(f, "good").Fingerprints()[0]
+	f.Fuzz(func(t *testing.T, data []byte) {
+		keys, err := NewKeyring(data)
+		if bad := (*FormatError)(nil); err != nil && !errors.As(err, &bad) {
+			t.Errorf("%T: %v; want a *FormatError", err, err)
+		}
+		if err != nil {
+			return
+		}
+		all := keys.Fingerprints()
+		if len(all) == 0 || slices.Contains(all, "") {
+			t.Errorf("a keyring with the fingerprints %q", all)
+		}
+		if _, err := ParseRelease(release, keys, day("2026-02-02")); err == nil && !slices.Contains(all, signer) {
+			t.Errorf("the release is good by one of %q", all)
+		}
+	})
+}

@@ -15,6 +15,11 @@ const (
 	maxBlocks = 1 << 20
 	// maxIndex bounds the bytes of one index: two 9-byte numbers a block.
 	maxIndex = 18*maxBlocks + 16
+	// maxPieces bounds the streams, and the words of padding between them, of one file:
+	// xz writes one stream, pixz and the like some.
+	maxPieces = 1 << 16
+	// minBlock is the least size of a block without its padding (4.3 of the format).
+	minBlock = 5
 )
 
 var (
@@ -36,8 +41,12 @@ func (b block) padded() int64 { return (b.unpadded + 3) &^ 3 }
 // readIndex lists the blocks of every stream in the file, front to back. It reads
 // backwards, as only the footers say where a stream begins.
 func readIndex(r io.ReaderAt, size int64) ([]block, error) {
-	var all []block
-	for end := size; end > 0; {
+	var streams [][]block // the last comes first
+	count := 0
+	for end, pieces := size, 0; end > 0; pieces++ {
+		if pieces == maxPieces {
+			return nil, &FormatError{fmt.Sprintf("xz: more than %d streams", maxPieces)}
+		}
 		footer, err := readAt(r, end-headerLen, headerLen)
 		if err != nil {
 			return nil, err
@@ -50,13 +59,14 @@ func readIndex(r io.ReaderAt, size int64) ([]block, error) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(blocks, all...)
-		if len(all) > maxBlocks {
+		streams = append(streams, blocks)
+		if count += len(blocks); count > maxBlocks {
 			return nil, &FormatError{"xz: too many blocks"}
 		}
 		end = start
 	}
-	return all, nil
+	slices.Reverse(streams)
+	return slices.Concat(streams...), nil
 }
 
 // readStream lists the blocks of the stream whose footer ends at end and returns
@@ -73,7 +83,7 @@ func readStream(r io.ReaderAt, footer []byte, end int64) ([]block, int64, error)
 	if err != nil {
 		return nil, 0, err
 	}
-	blocks, err := parseIndex(index)
+	blocks, err := parseIndex(index, end-2*headerLen-indexLen)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -94,8 +104,9 @@ func readStream(r io.ReaderAt, footer []byte, end int64) ([]block, int64, error)
 	return blocks, start, nil
 }
 
-// parseIndex reads the records of an index, whose last 4 bytes are its CRC32.
-func parseIndex(index []byte) ([]block, error) {
+// parseIndex reads the records of an index, whose last 4 bytes are its CRC32, of a stream
+// that has room for so many bytes of blocks.
+func parseIndex(index []byte, room int64) ([]block, error) {
 	bad := &FormatError{"xz: index is damaged"}
 	if len(index) < 8 || index[0] != 0 {
 		return nil, bad
@@ -120,7 +131,11 @@ func parseIndex(index []byte) ([]block, error) {
 			}
 			pair[i], body = v, body[n:]
 		}
-		blocks = append(blocks, block{unpadded: int64(pair[0]), uncompressed: int64(pair[1])})
+		b := block{unpadded: int64(pair[0]), uncompressed: int64(pair[1])}
+		if room -= b.padded(); b.unpadded < minBlock || room < 0 {
+			return nil, bad
+		}
+		blocks = append(blocks, b)
 	}
 	return blocks, nil
 }

@@ -18,6 +18,10 @@ const maxParallelBlock = 64 << 20
 // bytes; xz -9 uses 64 MiB.
 const maxDictionary = 64 << 20
 
+// maxParallelMemory bounds what blocks that are decoded beside each other take, in bytes:
+// with dictionaries of the greatest size, 11 blocks of 24 MiB.
+const maxParallelMemory = 1 << 30
+
 // newXZ decompresses the xz file of size bytes in r with up to workers decoders.
 //
 // xz 5.6 and newer writes blocks of 24 MiB by default (three times the 8 MiB
@@ -37,6 +41,7 @@ func newXZ(r io.ReaderAt, size int64, workers int) (io.ReadCloser, error) {
 		}
 		return readAhead(&checked{zr, func() error { return nil }, "xz"}), nil
 	}
+	workers = min(workers, int(maxParallelMemory/(largest(blocks)+maxDictionary)))
 	return startParallel(r, blocks, workers), nil
 }
 

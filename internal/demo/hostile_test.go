@@ -182,3 +182,18 @@ func FuzzUnpack(f *testing.F) {
 		}
 	})
 }
+
+// Whatever a program says that it needs, what is found are files of the packages.
+func FuzzNeeded(f *testing.F) {
+	f.Add(programT{needed: []string{"libc.so.6"}}.bytes(f), programT{needed: []string{"../../../etc/passwd"}}.bytes(f))
+	f.Add(programT{needed: []string{"libc.so.6"}}.bytes(f), programT{needed: []string{"libc.so.6", "p"}}.bytes(f))
+	f.Fuzz(func(t *testing.T, program, library []byte) {
+		files := unpackT(t, member{name: "p", content: string(program)}, member{name: libDir + "libc.so.6", content: string(library)})
+		found, err := files.needed(triplet, filepath.Join(files.dir, "p"))
+		for soname, file := range found {
+			if rel, rerr := filepath.Rel(files.dir, file); err == nil && (rerr != nil || !filepath.IsLocal(rel)) {
+				t.Errorf("%q is %s", soname, file)
+			}
+		}
+	})
+}

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -57,6 +58,7 @@ func TestUpstreamFailures(t *testing.T) {
 		"truncated-nix":     {tarball, "/releases/nix/", upstream.Truncated(), exitNetwork, "nix-2.35.2", 4},
 		"no-channel":        {"/channels/*/*", "/channels/", upstream.NotFound(), exitNetwork, "404 Not Found", 1},
 		"channel-error":     {"/channels/*/*", "/channels/", upstream.ServerError(), exitNetwork, "nixexprs.tar.xz", 4},
+		"other-release":     {"/channels/*/*", "/channels/", n.leadsTo("nixos-23.11.1000.8f4c2a1be07d"), exitVerify, "which is of another release", 1},
 		"truncated-channel": {channel, "/releases/nixos/", upstream.Truncated(), exitNetwork, "nixexprs.tar.xz", 4},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -77,6 +79,16 @@ func TestUpstreamFailures(t *testing.T) {
 	t.Run("dies", func(t *testing.T) { n.arrives(t, "dies", upstream.Dies(), 2) })
 	t.Run("slow", func(t *testing.T) { n.arrives(t, "slow", upstream.Slow(8<<20), 0) })
 	check(t)
+}
+
+// leadsTo redirects to a version, which is there.
+func (n nixos) leadsTo(version string) upstream.Fault {
+	return func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
+		n.Break("/releases/nixos/*/"+version+"/*", func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+			w.Write([]byte("\xfd7zXZ\x00"))
+		})
+		http.Redirect(w, r, n.ReleasesURL()+"/nixos/any/"+version+"/nixexprs.tar.xz", http.StatusFound)
+	}
 }
 
 // wrongHash pins nixpkgs to a hash that it does not have.

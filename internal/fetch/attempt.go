@@ -36,7 +36,7 @@ type exchange struct {
 func (t *transfer) open(ctx context.Context, rawURL string) *exchange {
 	x := &exchange{url: rawURL, from: t.sink.n}
 	x.ctx, x.cancel = context.WithCancelCause(ctx)
-	x.dog = newWatchdog(t.stall, func() { x.cancel(stallError(t.stall)) })
+	x.dog = newWatchdog(t.stall, func(why stallError) { x.cancel(why) })
 	return x
 }
 
@@ -76,6 +76,7 @@ func (t *transfer) ask(x *exchange) {
 	x.dog.arm()
 	resp, err := t.http.Do(req)
 	x.dog.rest()
+	x.dog.got(leastBytes) // the head is all of its kind
 	if err != nil {
 		x.refused = failed(x.ctx, err)
 		return
@@ -187,6 +188,7 @@ func (t *transfer) take(x *exchange) *failure {
 		x.dog.arm()
 		n, err := x.resp.Body.Read(buf)
 		x.dog.rest()
+		x.dog.got(n)
 		if n > 0 {
 			if err := t.sink.write(buf[:n]); err != nil {
 				return t.refused(err)
@@ -216,11 +218,6 @@ func (t *transfer) refused(err error) *failure {
 	}
 	return failf(giveUp, "endless body: %w (%d bytes)", ErrTooLarge, limit)
 }
-
-// stallError is a source that has sent nothing for so long.
-type stallError time.Duration
-
-func (e stallError) Error() string { return fmt.Sprintf("no byte for %v", time.Duration(e)) }
 
 // failed judges an error of the connection. ctx is the attempt's.
 func failed(ctx context.Context, err error) *failure {

@@ -151,6 +151,7 @@ func (r *race) readAhead(i int, x *exchange) {
 		x.dog.arm()
 		n, err := x.resp.Body.Read(x.early[len(x.early):raceBytes])
 		x.dog.rest()
+		x.dog.got(n)
 		x.early = x.early[:len(x.early)+n]
 		if err == io.EOF { // a body without a length
 			x.broke = failf(retry, "the body ended after %d bytes", x.from+int64(len(x.early)))

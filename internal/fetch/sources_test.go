@@ -1,6 +1,7 @@
 package fetch
 
 import (
+	"compress/gzip"
 	"errors"
 	"net/http"
 	"reflect"
@@ -81,6 +82,48 @@ var sourceTests = []struct {
 	{
 		name: "part unasked", steps: []http.HandlerFunc{partial("bytes 0-2999/3000", good)},
 		asked: []string{""}, events: []EventKind{EventSourceFailed}, errHas: "206 Partial Content",
+	},
+	{
+		name: "other bytes of the right part", size: 3000,
+		steps:  []http.HandlerFunc{cut(good, 1000), partial("bytes 1000-2999/3000", evil[1000:]), serve(good)},
+		others: [][]http.HandlerFunc{{serve(good)}},
+		asked:  []string{"", "bytes=1000-", ""}, events: []EventKind{EventRetry, EventRestart},
+	},
+	{
+		name: "part that goes on", size: 3000,
+		steps: []http.HandlerFunc{cut(good, 1000), partial("bytes 1000-2999/3000", append(slices.Clone(good[1000:]), evil...))},
+		asked: []string{"", "bytes=1000-"}, events: []EventKind{EventRetry, EventWrongHash}, errHas: "the body goes on after 3000 bytes", hash: true,
+	},
+	{
+		name: "right size, wrong bytes", steps: []http.HandlerFunc{serve(evil)}, size: 3000,
+		asked: []string{""}, events: []EventKind{EventWrongHash}, errHas: "its sha256 is " + sumOf(evil), hash: true,
+	},
+	{
+		name: "less than the announced length", size: 3000,
+		steps: []http.HandlerFunc{func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Length", "3000")
+			w.Write(good[:2000])
+		}, serve(good)},
+		asked: []string{"", "bytes=2000-"}, events: []EventKind{EventRetry},
+	},
+	{
+		name: "compressed unasked", size: 3000,
+		steps: []http.HandlerFunc{encoded("gzip")}, others: [][]http.HandlerFunc{{encoded("br")}},
+		asked: []string{""}, events: []EventKind{EventWrongHash, EventWrongHash}, errHas: "bytes, not 3000", hash: true,
+	},
+	{
+		name: "huge header", steps: []http.HandlerFunc{answer(200, "X: "+strings.Repeat("x", maxHeaderBytes))},
+		others: [][]http.HandlerFunc{{serve(good)}}, asked: slices.Repeat([]string{""}, 4),
+		events: []EventKind{EventRetry, EventRetry, EventRetry, EventSourceFailed},
+	},
+	{
+		name: "redirect to another scheme", steps: []http.HandlerFunc{answer(302, "Location: gopher://127.0.0.1/x")},
+		asked: []string{""}, events: []EventKind{EventSourceFailed}, errHas: "not an http or https URL",
+	},
+	{
+		name: "redirect to nothing", steps: []http.HandlerFunc{answer(302, "Location: http://\x7f/")},
+		others: [][]http.HandlerFunc{{serve(good)}}, asked: slices.Repeat([]string{""}, 4),
+		events: []EventKind{EventRetry, EventRetry, EventRetry, EventSourceFailed},
 	},
 	{
 		name: "404, next", steps: []http.HandlerFunc{answer(404)}, others: [][]http.HandlerFunc{{serve(good)}},
@@ -172,6 +215,16 @@ var sourceTests = []struct {
 	},
 }
 
+// encoded sends the file, compressed or not, as something compressed.
+func encoded(how string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Encoding", how)
+		z := gzip.NewWriter(w)
+		z.Write(good)
+		z.Close()
+	}
+}
+
 // TestFileSources looks at what the client asks such servers for, reports and
 // returns.
 func TestFileSources(t *testing.T) {
@@ -229,6 +282,29 @@ func TestFileStall(t *testing.T) {
 	}
 	if len(rec.events) != 1 || !strings.Contains(rec.events[0].String(), "no byte for 250ms") {
 		t.Errorf("events %v; want one about the stall", rec.events)
+	}
+}
+
+// A source that sends a byte now and then is given up, too.
+func TestFileDrip(t *testing.T) {
+	c, rec := newClient(t)
+	c.StallTimeout, c.Attempts = 250*time.Millisecond, 1
+	drip := func(w http.ResponseWriter, r *http.Request) {
+		for i := 0; i < len(good) && r.Context().Err() == nil; i++ {
+			w.Write(good[i : i+1])
+			w.(http.Flusher).Flush()
+			time.Sleep(20 * time.Millisecond)
+		}
+	}
+	s, next := newSource(t, drip), newSource(t, serve(good))
+	began := time.Now()
+	path, err := c.File(t.Context(), Request{SHA256: sumOf(good), Size: 3000, URLs: []string{s.URL, next.URL}})
+	wantFile(t, path, err, good)
+	if took := time.Since(began); took > 20*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	if len(rec.events) != 1 || !strings.Contains(rec.events[0].String(), "no more than ") {
+		t.Errorf("events %v; want one about the slow source", rec.events)
 	}
 }
 

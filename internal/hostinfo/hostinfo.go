@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"errors"
 	"io"
+	"math"
 	"os"
 	"strconv"
 	"strings"
@@ -31,7 +32,7 @@ func parseMeminfo(r io.Reader) (total, available int64, err error) {
 			continue
 		}
 		n, err := strconv.ParseInt(fields[1], 10, 64)
-		if err != nil {
+		if err != nil || n < 0 || n > math.MaxInt64>>10 {
 			continue
 		}
 		switch fields[0] {

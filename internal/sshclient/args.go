@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,19 +40,24 @@ func SplitHost(s string) (user, host string, port int, err error) {
 			return "", "", 0, fmt.Errorf("%q is no port", p)
 		}
 		port, _ = strconv.Atoi(p)
-	} else if inner, ok := strings.CutPrefix(s, "["); ok {
-		host = strings.TrimSuffix(inner, "]")
+	} else if strings.HasPrefix(s, "[") && strings.HasSuffix(s, "]") {
+		host = s[1 : len(s)-1]
 	}
 	if strings.HasPrefix(user, "-") || strings.Contains(user, ":") || strings.ContainsFunc(user, notOfName) {
 		return "", "", 0, fmt.Errorf("%q is no name of a user", user)
 	}
-	if strings.HasPrefix(host, "-") || strings.ContainsFunc(host, notOfName) {
+	if strings.HasPrefix(host, "-") || strings.ContainsFunc(host, notOfName) || strings.Contains(host, ":") && !isAddress(host) {
 		return "", "", 0, fmt.Errorf("%q is no name of a host", host)
 	}
 	if host == "" {
 		return "", "", 0, errors.New("the host's name is empty")
 	}
 	return user, host, port, nil
+}
+
+func isAddress(s string) bool {
+	_, err := netip.ParseAddr(s)
+	return err == nil
 }
 
 // notOfName is what names of users and hosts, and addresses, do not have.

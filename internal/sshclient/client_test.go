@@ -28,7 +28,7 @@ type server struct {
 	hosts []ssh.Signer
 }
 
-func newSigner(t *testing.T, key any) ssh.Signer {
+func newSigner(t testing.TB, key any) ssh.Signer {
 	t.Helper()
 	s, err := ssh.NewSignerFromKey(key)
 	if err != nil {
@@ -37,7 +37,7 @@ func newSigner(t *testing.T, key any) ssh.Signer {
 	return s
 }
 
-func newEd25519(t *testing.T) ed25519.PrivateKey {
+func newEd25519(t testing.TB) ed25519.PrivateKey {
 	t.Helper()
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -46,7 +46,7 @@ func newEd25519(t *testing.T) ed25519.PrivateKey {
 	return key
 }
 
-func newECDSA(t *testing.T) *ecdsa.PrivateKey {
+func newECDSA(t testing.TB) *ecdsa.PrivateKey {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -56,7 +56,7 @@ func newECDSA(t *testing.T) *ecdsa.PrivateKey {
 }
 
 // pemOf is a key in OpenSSH's format.
-func pemOf(t *testing.T, key any, passphrase string) []byte {
+func pemOf(t testing.TB, key any, passphrase string) []byte {
 	t.Helper()
 	var block *pem.Block
 	var err error

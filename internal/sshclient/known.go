@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"golang.org/x/crypto/ssh"
@@ -19,7 +20,7 @@ type Known struct {
 // NewKnown reads the text of a known_hosts file. As with ssh(1), lines that are none, or
 // have a key of a kind that is not known here, are passed over.
 func NewKnown(text []byte) (Known, error) {
-	var good strings.Builder
+	var good []string
 	var k Known
 	for line := range strings.Lines(string(text)) {
 		marker, _, _, _, _, err := ssh.ParseKnownHosts([]byte(line))
@@ -27,21 +28,34 @@ func NewKnown(text []byte) (Known, error) {
 			continue
 		}
 		k.authorities = k.authorities || marker == "cert-authority"
-		good.WriteString(strings.TrimRight(line, "\r\n") + "\n")
+		good = append(good, strings.TrimRight(line, "\r\n"))
 	}
-	f, err := os.CreateTemp("", "nixsd-known-*") // knownhosts reads nothing but files
+	var err error
+	if k.check, err = checker(good); err == nil || errors.As(err, new(*os.PathError)) {
+		return k, err
+	}
+	// One has patterns of hosts that are none; who is asked first does not look at them.
+	good = slices.DeleteFunc(good, func(line string) bool { _, err := checker([]string{line}); return err != nil })
+	k.check, err = checker(good)
+	return k, err
+}
+
+// checker makes a check of lines, by way of a file, as knownhosts reads nothing else.
+func checker(lines []string) (ssh.HostKeyCallback, error) {
+	f, err := os.CreateTemp("", "nixsd-known-*")
 	if err != nil {
-		return Known{}, err
+		return nil, err
 	}
 	defer os.Remove(f.Name())
-	_, err = f.WriteString(good.String())
+	_, err = f.WriteString(strings.Join(lines, "\n") + "\n")
 	if err = errors.Join(err, f.Close()); err != nil {
-		return Known{}, err
+		return nil, err
 	}
-	if k.check, err = knownhosts.New(f.Name()); err != nil {
-		return Known{}, fmt.Errorf("known_hosts: %s", strings.ReplaceAll(err.Error(), f.Name()+":", "line "))
+	check, err := knownhosts.New(f.Name())
+	if err != nil {
+		return nil, fmt.Errorf("known_hosts: %s", strings.ReplaceAll(err.Error(), f.Name()+":", "line "))
 	}
-	return k, nil
+	return check, nil
 }
 
 // LineFor is the line of a known_hosts file by which a host's key, or the authority that

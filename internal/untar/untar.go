@@ -18,9 +18,9 @@ import (
 // Options bound and shape what is unpacked. The zero value of a bound means the
 // default beside it.
 type Options struct {
-	MaxEntries int   // 1,000,000: nixpkgs has some 100,000
-	MaxBytes   int64 // 16 GiB, all files together
-	MaxFile    int64 // 4 GiB
+	MaxEntries int   // 1,000,000, folders among them: nixpkgs has some 100,000
+	MaxBytes   int64 // 4 GiB, all files together; the archive may have twice as much
+	MaxFile    int64 // 1 GiB
 
 	// ReadOnly takes the write bits off and sets all times to 1 s after the
 	// epoch, as the Nix store wants it.
@@ -36,7 +36,8 @@ type Options struct {
 // permissions but the executable bit are not kept.
 func Extract(ctx context.Context, r io.Reader, root *os.Root, o Options) error {
 	x := &extractor{ctx: ctx, root: root, o: o.withDefaults(), kinds: map[string]byte{".": tar.TypeDir}}
-	tr := tar.NewReader(r)
+	// A header may be followed by any number of others that are no entries.
+	tr := tar.NewReader(&bounded{ctx: ctx, r: r, left: 2*x.o.MaxBytes + tailSize})
 	for {
 		h, err := tr.Next()
 		if err == io.EOF {
@@ -59,12 +60,36 @@ func (o Options) withDefaults() Options {
 		o.MaxEntries = 1_000_000
 	}
 	if o.MaxBytes == 0 {
-		o.MaxBytes = 16 << 30
+		o.MaxBytes = 4 << 30
 	}
 	if o.MaxFile == 0 {
-		o.MaxFile = 4 << 30
+		o.MaxFile = 1 << 30
 	}
 	return o
+}
+
+// tailSize is what tar fills an archive up to, in bytes: its record of 20 blocks.
+const tailSize = 20 * 512
+
+// bounded ends with an error where an archive is longer than it may be.
+type bounded struct {
+	ctx  context.Context
+	r    io.Reader
+	left int64
+}
+
+var errTooLong = errors.New("it is too long")
+
+func (b *bounded) Read(p []byte) (int, error) {
+	if err := b.ctx.Err(); err != nil {
+		return 0, err
+	}
+	if b.left == 0 {
+		return 0, errTooLong
+	}
+	n, err := b.r.Read(p[:min(int64(len(p)), b.left)])
+	b.left -= int64(n)
+	return n, err
 }
 
 type extractor struct {
@@ -72,6 +97,7 @@ type extractor struct {
 	root  *os.Root
 	o     Options
 	kinds map[string]byte // tar type of every path made
+	names int             // bytes of these paths
 	dirs  []string
 	bytes int64
 }
@@ -90,18 +116,19 @@ func (x *extractor) entry(h *tar.Header, content io.Reader) error {
 	if name == "." && h.Typeflag == tar.TypeDir {
 		return nil
 	}
-	if len(x.kinds) > x.o.MaxEntries {
-		return &FormatError{name, fmt.Sprintf("is one of more than %d entries", x.o.MaxEntries)}
-	}
 	if err := x.parents(path.Dir(name)); err != nil {
 		return err
 	}
 	if kind, exists := x.kinds[name]; exists && !(kind == tar.TypeDir && h.Typeflag == tar.TypeDir) {
 		return &FormatError{name, "occurs twice"}
 	}
-	switch h.Typeflag {
-	case tar.TypeDir:
+	if h.Typeflag == tar.TypeDir {
 		return x.dir(name)
+	}
+	if err := x.count(name); err != nil {
+		return err
+	}
+	switch h.Typeflag {
 	case tar.TypeReg:
 		return x.file(name, h, content)
 	case tar.TypeSymlink:
@@ -114,11 +141,28 @@ func (x *extractor) entry(h *tar.Header, content io.Reader) error {
 }
 
 // Linux's bounds of a path and of a name in it, in bytes (PATH_MAX with its end, NAME_MAX
-// in linux/limits.h).
+// in linux/limits.h); and ours of how deep folders lie, as each is opened on the way to a
+// file, and of all paths together, which are kept in memory. nixpkgs has 15 and 7 MB.
 const (
-	maxPath = 4096
-	maxName = 255
+	maxPath  = 4096
+	maxName  = 255
+	maxDepth = 100
+	maxNames = 256 << 20
 )
+
+// count takes a new path in.
+func (x *extractor) count(name string) error {
+	x.names += len(name)
+	switch {
+	case len(x.kinds) > x.o.MaxEntries:
+		return &FormatError{name, fmt.Sprintf("is one of more than %d entries", x.o.MaxEntries)}
+	case strings.Count(name, "/") >= maxDepth:
+		return &FormatError{name, fmt.Sprintf("lies below more than %d folders", maxDepth)}
+	case x.names > maxNames:
+		return &FormatError{name, fmt.Sprintf("brings all names to more than %d bytes", maxNames)}
+	}
+	return nil
+}
 
 // tooLong reports whether a path is one that Linux refuses.
 func tooLong(name string) bool {
@@ -151,6 +195,9 @@ func (x *extractor) parents(dir string) error {
 func (x *extractor) dir(name string) error {
 	if x.kinds[name] == tar.TypeDir {
 		return nil
+	}
+	if err := x.count(name); err != nil {
+		return err
 	}
 	x.kinds[name] = tar.TypeDir
 	x.dirs = append(x.dirs, name)
