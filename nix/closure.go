@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/nix-community/go-nix/pkg/narinfo"
+	"github.com/nix-community/go-nix/pkg/narinfo/signature"
 	"github.com/nix-community/go-nix/pkg/nixhash"
 )
 
@@ -34,9 +36,13 @@ func ContentsRoots(r io.Reader) ([]string, error) {
 }
 
 // ClosureArgs returns the arguments that print what ParseClosure reads of store paths and
-// all that they refer to.
-func ClosureArgs(i Installation, roots ...string) []string {
-	return append([]string{i.Program("nix"), "path-info", "--json", "--recursive"}, roots...)
+// all that they refer to, in the store or in a binary cache.
+func ClosureArgs(i Installation, cache string, roots ...string) []string {
+	args := []string{i.Program("nix"), "path-info", "--json", "--recursive"}
+	if cache != "" {
+		args = append(args, "--store", cache)
+	}
+	return append(args, roots...)
 }
 
 // A ClosurePath is a store path with what Nix's database knows of it.
@@ -45,7 +51,13 @@ type ClosurePath struct {
 	NarSHA256  string // hex, of the path's NAR
 	NarSize    int64  // bytes
 	References []string
+
+	signed Narinfo
 }
+
+// Signed reports whether a path is signed by one of the keys, NAME:BASE64: what a cache
+// says of it is only then worth something.
+func (p ClosurePath) Signed(keys []string) (bool, error) { return p.signed.Trusted(keys) }
 
 // ParseClosure reads the JSON of nix path-info, in the forms that BuiltHere knows, into the
 // closure by path.
@@ -80,34 +92,45 @@ func (i *pathInfo) closurePath() (ClosurePath, error) {
 	if !storePath.MatchString(i.Path) {
 		return ClosurePath{}, errors.New("no store path")
 	}
-	sum, err := narHash(i.NarHash)
+	hash, err := narHash(i.NarHash)
 	if err != nil {
 		return ClosurePath{}, err
 	}
-	p := ClosurePath{Path: i.Path, NarSHA256: sum, NarSize: i.NarSize}
+	info := &narinfo.NarInfo{StorePath: i.Path, NarHash: hash, NarSize: uint64(max(i.NarSize, 0))}
+	p := ClosurePath{Path: i.Path, NarSHA256: hex.EncodeToString(hash.Digest()), NarSize: i.NarSize, signed: Narinfo{StorePath: i.Path, info: info}}
 	for _, ref := range i.References {
 		p.References = append(p.References, storeDir+strings.TrimPrefix(ref, storeDir))
 	}
 	slices.Sort(p.References)
+	for _, ref := range p.References {
+		info.References = append(info.References, strings.TrimPrefix(ref, storeDir))
+	}
+	for _, s := range i.Signatures {
+		signed, err := signature.ParseSignature(s)
+		if err != nil {
+			return ClosurePath{}, fmt.Errorf("signature %.100q: %v", s, err)
+		}
+		info.Signatures = append(info.Signatures, signed)
+	}
 	return p, nil
 }
 
 // narHash reads a sha256: text in base 16, 32 or 64, behind "sha256:" or "sha256-", or, in
 // --json-format 2, an object of algorithm, format and hash.
-func narHash(raw json.RawMessage) (string, error) {
+func narHash(raw json.RawMessage) (*nixhash.HashWithEncoding, error) {
 	var object struct{ Algorithm, Format, Hash string }
 	var text string
 	if json.Unmarshal(raw, &text) != nil {
 		if err := json.Unmarshal(raw, &object); err != nil {
-			return "", errors.New("no hash")
+			return nil, errors.New("no hash")
 		}
 		text = object.Algorithm + ":" + object.Hash
 	}
 	hash, err := nixhash.ParseAny(text, nil)
 	if err != nil || hash.Algo() != nixhash.SHA256 {
-		return "", fmt.Errorf("%.100q is no sha256", text)
+		return nil, fmt.Errorf("%.100q is no sha256", text)
 	}
-	return hex.EncodeToString(hash.Digest()), nil
+	return hash, nil
 }
 
 // Reachable returns those of a closure that roots refer to, and roots themselves, sorted.

@@ -45,6 +45,7 @@ type pathInfo struct {
 	NarHash    json.RawMessage
 	NarSize    int64
 	References []string
+	Signatures []string
 }
 
 // BuiltHere reads the JSON of nix path-info and returns the store paths that were built

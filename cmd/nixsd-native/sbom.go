@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"io"
+	"maps"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -10,10 +12,11 @@ import (
 	"nixsd-native/internal/licenses"
 	"nixsd-native/internal/sbom"
 	"nixsd-native/nix"
+	"nixsd-native/sandbox"
 )
 
-// closure asks Nix once what goes into all images. What is not in the store, as the image
-// came out of a cache, is not in the answer.
+// closure asks Nix once what goes into all images. What the store lacks, as the image came
+// out of a cache, the caches tell; what none tells is not in the answer.
 func (b *build) closure(ctx context.Context) (map[string]nix.ClosurePath, error) {
 	var roots []string
 	for _, t := range b.left() {
@@ -30,13 +33,46 @@ func (b *build) closure(ctx context.Context) (map[string]nix.ClosurePath, error)
 	}
 	missing := strings.Fields(out)
 	roots = slices.DeleteFunc(roots, func(p string) bool { return slices.Contains(missing, p) })
-	if len(roots) == 0 {
-		return nil, nil
+	closure := map[string]nix.ClosurePath{}
+	if len(roots) > 0 {
+		if out, err = b.runNix(ctx, nix.ClosureArgs(b.nix, "", roots...), b.nixEnv); err != nil {
+			return nil, err
+		}
+		if closure, err = nix.ParseClosure(strings.NewReader(out)); err != nil {
+			return nil, err
+		}
 	}
-	if out, err = b.runNix(ctx, nix.ClosureArgs(b.nix, roots...), b.nixEnv); err != nil {
-		return nil, err
+	for _, root := range missing {
+		maps.Copy(closure, b.cachedClosure(ctx, root))
 	}
-	return nix.ParseClosure(strings.NewReader(out))
+	return closure, ctx.Err()
+}
+
+// cachedClosure is what the first cache says that knows a path, if trusted keys signed all
+// of it.
+func (b *build) cachedClosure(ctx context.Context, root string) map[string]nix.ClosurePath {
+	for _, cache := range b.caches {
+		var out strings.Builder
+		exit, err := b.runInSandbox(ctx, sandbox.Command{Argv: nix.ClosureArgs(b.nix, cache.URL, root), Env: b.nixEnv, Dir: "/"}, nil,
+			func(r io.Reader) { io.Copy(&out, io.LimitReader(r, maxNixOutput)) },
+			func(r io.Reader) { io.Copy(io.Discard, r) })
+		if err != nil || exit != (sandbox.Exit{}) {
+			continue
+		}
+		if closure, err := nix.ParseClosure(strings.NewReader(out.String())); err == nil && b.allSigned(closure) {
+			return closure
+		}
+	}
+	return nil
+}
+
+func (b *build) allSigned(closure map[string]nix.ClosurePath) bool {
+	for _, p := range closure {
+		if ok, err := p.Signed(b.trusted); err != nil || !ok {
+			return false
+		}
+	}
+	return true
 }
 
 // billOf makes the bill of materials of a target's image.
@@ -56,7 +92,7 @@ func (b *build) billOf(t *target, closure map[string]nix.ClosurePath, name, sha2
 		})
 	}
 	if bill.Unknown {
-		b.rep.Warn("the image came from a cache, and the store lacks what is in it: %s.cdx.json is incomplete", strings.TrimSuffix(name, ".img"))
+		b.rep.Warn("the bill of materials of %s is incomplete: neither the store nor a cache tells what is in the image", name)
 	}
 	if b.plan != nil {
 		board := b.plan.Sets[demo.Board]
