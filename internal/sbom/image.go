@@ -49,12 +49,21 @@ func (i Image) Write(w io.Writer) error {
 	bom.Metadata = &cdx.Metadata{Component: &image, Tools: &cdx.ToolsChoice{Components: components([]Component{i.Tool})}}
 	bom.Components, bom.Dependencies = components(all), &needs
 	bom.Formulation = &[]cdx.Formula{{BOMRef: "inputs", Components: components(i.Inputs)}}
-	aggregate := cdx.CompositionAggregateComplete
-	if i.Unknown {
-		aggregate = cdx.CompositionAggregateIncomplete
-	}
-	bom.Compositions = &[]cdx.Composition{{Aggregate: aggregate, Assemblies: &[]cdx.BOMReference{cdx.BOMReference(image.BOMRef)}}}
+	bom.Compositions = i.completeness(cdx.BOMReference(image.BOMRef))
 	return write(w, bom)
+}
+
+// completeness says whether the closure is told whole. Of files that are copied into the
+// image, such as a board's firmware, nothing is claimed.
+func (i Image) completeness(image cdx.BOMReference) *[]cdx.Composition {
+	closure := cdx.CompositionAggregateComplete
+	if i.Unknown {
+		closure = cdx.CompositionAggregateIncomplete
+	}
+	return &[]cdx.Composition{
+		{Aggregate: closure, Dependencies: &[]cdx.BOMReference{image}},
+		{Aggregate: cdx.CompositionAggregateUnknown, Assemblies: &[]cdx.BOMReference{image}},
+	}
 }
 
 // component names a store path as sbomnix does. The hash is that of the path's NAR, the
