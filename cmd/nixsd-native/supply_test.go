@@ -23,11 +23,16 @@ import (
 	"nixsd-native/qemu"
 )
 
-// released builds the program as it is shipped, in a folder's tree.
+// released builds the program as it is shipped, in a folder's tree. Paths are left in what
+// is for another architecture: all of Go's library would have to be compiled again.
 func released(t *testing.T, tree, arch string, env ...string) (path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "nixsd-native")
-	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-mod=readonly", "-o", path, "./cmd/nixsd-native")
+	args := []string{"build", "-buildvcs=false", "-mod=readonly", "-o", path}
+	if arch == runtime.GOARCH {
+		args = append(args, "-trimpath")
+	}
+	cmd := exec.Command("go", append(args, "./cmd/nixsd-native")...)
 	cmd.Dir = tree
 	cmd.Env = append(append(os.Environ(), "CGO_ENABLED=0", "GOARCH="+arch), env...)
 	if out, err := cmd.CombinedOutput(); err != nil {
