@@ -21,12 +21,12 @@ type Build struct {
 // result.
 const ResultLink = "/nix/var/nix/gcroots/nixsd-result"
 
-// InstantiateArgs returns the arguments that evaluate b to a derivation, whose path
-// is printed.
+// InstantiateArgs returns the arguments that evaluate b to a derivation and, in the same
+// run, that of ContentsAttr; their paths are printed.
 func InstantiateArgs(i Installation, b Build) []string {
 	args := []string{
 		i.Program("nix-instantiate"), "--log-format", "internal-json",
-		"--attr", cmp.Or(b.Attr, DefaultAttr), b.Expression,
+		"--attr", cmp.Or(b.Attr, DefaultAttr), "--attr", ContentsAttr, b.Expression,
 	}
 	if b.Nixpkgs != "" {
 		args = append(args, "-I", "nixpkgs="+b.Nixpkgs)

@@ -20,9 +20,9 @@ func TestArgs(t *testing.T) {
 		want string
 	}{
 		{"InstantiateArgs", InstantiateArgs(sampleNix, Build{Nixpkgs: "/nix/n", Expression: "/e.nix"}),
-			bin + "nix-instantiate --log-format internal-json --attr config.system.build.sdImage /e.nix -I nixpkgs=/nix/n"},
+			bin + "nix-instantiate --log-format internal-json --attr config.system.build.sdImage --attr nixsdContents /e.nix -I nixpkgs=/nix/n"},
 		{"InstantiateArgs of a flake", InstantiateArgs(sampleNix, Build{Expression: "/e.nix", Attr: "config.system.build.toplevel", Trace: true}),
-			bin + "nix-instantiate --log-format internal-json --attr config.system.build.toplevel /e.nix --show-trace"},
+			bin + "nix-instantiate --log-format internal-json --attr config.system.build.toplevel --attr nixsdContents /e.nix --show-trace"},
 		{"RealiseArgs", RealiseArgs(sampleNix, false, partDrv),
 			bin + "nix-build " + partDrv + " --log-format internal-json --out-link /nix/var/nix/gcroots/nixsd-result"},
 		{"RealiseArgs", RealiseArgs(sampleNix, true, partDrv, wholeDrv),

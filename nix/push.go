@@ -15,6 +15,9 @@ func ValidRequisitesArgs(i Installation, derivations ...string) []string {
 	return append([]string{i.Program("nix-store"), "--query", "--requisites", "--include-outputs"}, derivations...)
 }
 
+// storeDir is where all store paths are.
+const storeDir = "/nix/store/"
+
 // PathInfoArgs returns the arguments that print what BuiltHere reads of store paths, of
 // which there is at least one: without, Nix means the flake of the current folder.
 func PathInfoArgs(i Installation, paths ...string) []string {
@@ -38,6 +41,11 @@ type pathInfo struct {
 	Path     string // only where infos come in a list
 	Ultimate bool   // built here
 	CA       any    // set for what is known by its content, as sources are
+
+	NarHash    json.RawMessage
+	NarSize    int64
+	References []string
+	Signatures []string
 }
 
 // BuiltHere reads the JSON of nix path-info and returns the store paths that were built
@@ -84,7 +92,7 @@ func parsePathInfos(data []byte) ([]pathInfo, error) {
 		if i == nil {
 			return nil, errors.New(name + " is not in the store")
 		}
-		i.Path = "/nix/store/" + strings.TrimPrefix(name, "/nix/store/")
+		i.Path = storeDir + strings.TrimPrefix(name, storeDir)
 		list = append(list, *i)
 	}
 	return list, nil

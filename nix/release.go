@@ -3,6 +3,7 @@ package nix
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -153,6 +154,9 @@ var pins = []Pin{
 	{"2.35.2", "x86_64-linux", "0c3960a9792331a22081c3c7a5d8465db9b17c50b3acdf18587fa4c6f2cb1158"},
 	{"2.35.2", "aarch64-linux", "4d0302a2910f5eec1c33b8deef634f04899a75737e7001ec49908d003ae5efda"},
 }
+
+// Pins returns the tarballs of Nix that builds install, one a system.
+func Pins() []Pin { return slices.Clone(pins) }
 
 // DefaultPin returns the Nix that a build installs on a system.
 func DefaultPin(system string) (Pin, error) {

@@ -135,6 +135,7 @@ var (
 // process of its own, and tells how it ended.
 func in(t *testing.T, place string) bool {
 	t.Helper()
+	testenv.NeedNamespaces(t)
 	program(t)
 	if os.Getenv(placeEnv) != "" || os.Geteuid() != 0 && place == asUser {
 		return true

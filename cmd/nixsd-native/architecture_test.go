@@ -98,6 +98,8 @@ var onlyIn = map[string]*regexp.Regexp{
 	"github.com/ProtonMail/":          regexp.MustCompile(`^internal/debian/`),
 	"golang.org/x/crypto/ssh":         regexp.MustCompile(`^(cmd/nixsd-native|internal/sshclient)/`),
 	"golang.org/x/term":               regexp.MustCompile(`^cmd/nixsd-native/`),
+	"github.com/CycloneDX/":           regexp.MustCompile(`^internal/sbom/`),
+	"github.com/santhosh-tekuri/":     regexp.MustCompile(`^internal/sbom/sbomtest/`),
 	"github.com/nix-community/go-nix": regexp.MustCompile(`^(nix|internal/demo)/`),
 }
 

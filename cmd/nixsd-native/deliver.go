@@ -9,11 +9,16 @@ import (
 	"strings"
 
 	"nixsd-native/internal/image"
+	"nixsd-native/nix"
 )
 
 // deliver puts the images into the folder for results.
 func (b *build) deliver(ctx context.Context) error {
-	err := b.each(func(t *target) error { return b.deliverImage(ctx, t) })
+	closure, err := b.closure(ctx)
+	if err != nil {
+		return err
+	}
+	err = b.each(func(t *target) error { return b.deliverImage(ctx, t, closure) })
 	b.delivered = err == nil
 	return err
 }
@@ -34,9 +39,9 @@ func (b *build) imageName(t *target) string {
 	return name
 }
 
-// deliverImage copies an image out of the store and writes checksum and manifest. The
-// image comes into place last.
-func (b *build) deliverImage(ctx context.Context, t *target) error {
+// deliverImage copies an image out of the store and writes checksum, manifest and bill of
+// materials. The image comes into place last.
+func (b *build) deliverImage(ctx context.Context, t *target, closure map[string]nix.ClosurePath) error {
 	src, err := b.session.Open(t.imagePath)
 	if err != nil {
 		return err
@@ -51,30 +56,42 @@ func (b *build) deliverImage(ctx context.Context, t *target) error {
 	if err != nil {
 		return outputError(name, err)
 	}
+	stem := strings.TrimSuffix(name, ".zst")
+	stem = strings.TrimSuffix(stem, path.Ext(stem))
 	m := b.manifest(t, name, sum)
-	m.Uncompressed = plain
+	m.Uncompressed, m.SBOM = plain, stem+".cdx.json"
 	data, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {
 		return err
 	}
-	stem := strings.TrimSuffix(name, ".zst")
-	stem = strings.TrimSuffix(stem, path.Ext(stem))
-	small := map[string]string{name + ".sha256": image.ChecksumLine(sum, name), stem + ".json": string(data) + "\n"}
-	for file, text := range small {
-		f, err := b.privileges.Create(file)
-		if err != nil {
-			return err
-		}
-		if _, err := f.WriteString(text); err != nil {
-			return outputError(file, err)
-		}
+	bill, err := b.billOf(t, closure, name, sum.SHA256)
+	if err != nil {
+		return err
 	}
-	paths, err := b.privileges.Commit(name+".sha256", stem+".json", name)
+	small := [][2]string{{name + ".sha256", image.ChecksumLine(sum, name)}, {m.SBOM, bill}, {stem + ".json", string(data) + "\n"}}
+	paths, err := b.place(small, name)
 	if err != nil {
 		return err
 	}
 	t.path, t.manifest = paths[len(paths)-1], &m
 	return nil
+}
+
+// place writes small files, given by name and text, and puts them into place, then the
+// last one, which is written.
+func (b *build) place(small [][2]string, last string) (paths []string, err error) {
+	var names []string
+	for _, file := range small {
+		f, err := b.privileges.Create(file[0])
+		if err != nil {
+			return nil, err
+		}
+		if _, err := f.WriteString(file[1]); err != nil {
+			return nil, outputError(file[0], err)
+		}
+		names = append(names, file[0])
+	}
+	return b.privileges.Commit(append(names, last)...)
 }
 
 // compression modes, as --compress takes them.

@@ -50,11 +50,26 @@ func (b *build) evaluateOne(ctx context.Context, t *target) error {
 	if err != nil {
 		return b.explained(ctx, t, err)
 	}
-	if t.derivation, err = nix.ParsePath(out); err != nil {
+	paths, err := nix.ParsePaths(out, 2)
+	if err != nil {
+		return err
+	}
+	t.derivation = paths[0]
+	if t.contents, err = b.contentsOf(paths[1]); err != nil {
 		return err
 	}
 	t.assembly, err = b.assemblyOf(t.derivation)
 	return err
+}
+
+// contentsOf reads the roots of what goes into the image.
+func (b *build) contentsOf(derivation string) ([]string, error) {
+	f, err := b.session.Open(derivation)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return nix.ContentsRoots(f)
 }
 
 // missingPath is what Nix says of a file that the sandbox does not have.

@@ -17,6 +17,7 @@ type manifest struct {
 	Data       int64       `json:"data_bytes"` // bytes that are no holes
 	Built      time.Time   `json:"built"`
 	Program    string      `json:"nixsd_native"`
+	SBOM       string      `json:"sbom"` // file name of the bill of materials
 	Derivation string      `json:"derivation"`
 	StorePath  string      `json:"store_path"`
 	System     string      `json:"system"`
@@ -67,9 +68,7 @@ func (b *build) manifest(t *target, name string, sum image.Sum) manifest {
 		Assembly: t.assembly, Sandbox: b.job.sandboxed, Users: "single", Phases: b.rep.Phases(),
 	}
 	m.Cache, m.Builders = b.cacheRecord(), b.builders.records()
-	for _, p := range b.patches {
-		m.Patches = append(m.Patches, fmt.Sprintf("%x", sha256.Sum256(p)))
-	}
+	m.Patches = b.patchSums()
 	if b.info.ManyUsers {
 		m.Users = "range"
 	}
@@ -77,6 +76,15 @@ func (b *build) manifest(t *target, name string, sum image.Sum) manifest {
 		m.Emulator = &pinRecord{e.Name, e.Version, e.SHA256, e.Emulator}
 	}
 	return m
+}
+
+// patchSums are the sha256 of what nixpkgs was changed by.
+func (b *build) patchSums() []string {
+	var all []string
+	for _, p := range b.patches {
+		all = append(all, fmt.Sprintf("%x", sha256.Sum256(p)))
+	}
+	return all
 }
 
 func (b *build) cacheRecord() cacheRecord {

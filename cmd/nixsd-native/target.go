@@ -16,9 +16,10 @@ type target struct {
 
 	expression string // file, inside the sandbox
 	derivation string
-	assembly   string // native or emulated
-	result     string // output's store path
-	imagePath  string // inside the sandbox
+	contents   []string // store paths whose closure goes into the image
+	assembly   string   // native or emulated
+	result     string   // output's store path
+	imagePath  string   // inside the sandbox
 
 	err      error  // why there is no image
 	path     string // of the delivered image

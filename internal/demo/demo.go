@@ -6,6 +6,7 @@ package demo
 import (
 	"archive/tar"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -45,6 +46,17 @@ func BoardGroups() map[string][]string {
 		"uboot":  {"u-boot-rpi"},
 		"tools":  toolRoots,
 	}
+}
+
+// InImage reports whether the image holds files of a package, by the board's groups with
+// their closures: all but the tools, of which BusyBox alone is in it.
+func InImage(groups map[string][]string, name string) bool {
+	for group, members := range groups {
+		if group != "tools" && slices.Contains(members, name) {
+			return true
+		}
+	}
+	return name == "busybox-static"
 }
 
 // toolRoots are what a derivation of either architecture needs. libarchive13t64

@@ -107,7 +107,8 @@ func TestDelivery(t *testing.T) {
 // checkFiles looks at what lies in an output folder.
 func checkFiles(t *testing.T, dir string, uid int) {
 	t.Helper()
-	want := []string{imageName, imageName + ".sha256", strings.TrimSuffix(imageName, ".img") + ".json"}
+	stem := strings.TrimSuffix(imageName, ".img")
+	want := []string{stem + ".cdx.json", imageName, imageName + ".sha256", stem + ".json"}
 	if got := listing(t, dir); !slices.Equal(got, want) {
 		t.Errorf("%s holds %q; want %q", dir, got, want)
 	}

@@ -40,7 +40,7 @@ func TestFleet(t *testing.T) {
 	}
 	var want []string
 	for _, stem := range []string{"nobody", "plain", "second"} {
-		want = append(want, stem+".img", stem+".img.sha256", stem+".json")
+		want = append(want, stem+".cdx.json", stem+".img", stem+".img.sha256", stem+".json")
 	}
 	if files := listing(t, filepath.Join(u.home, "fleet-out")); !slices.Equal(files, want) {
 		t.Errorf("the folder holds %q; want %q", files, want)

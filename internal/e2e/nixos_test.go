@@ -206,14 +206,15 @@ func TestOtherImages(t *testing.T) {
 	if l.Nixpkgs.Revision != upstream.FirstRevision || l.Nixpkgs.Channel != "" {
 		t.Errorf("the lock has %+v; want the archive's revision", l.Nixpkgs)
 	}
-	const name = "nixos-demo-installer-aarch64.img"
-	if got := listing(t, filepath.Join(dir, "out")); !slices.Equal(got, []string{name + ".zst", name + ".zst.sha256", strings.TrimSuffix(name, ".img") + ".json"}) {
+	const stem = "nixos-demo-installer-aarch64"
+	const name = stem + ".img"
+	if got := listing(t, filepath.Join(dir, "out")); !slices.Equal(got, []string{stem + ".cdx.json", name + ".zst", name + ".zst.sha256", stem + ".json"}) {
 		t.Errorf("the folder holds %q", got)
 	}
 	plain := filepath.Join(lab(), "installer.img")
 	defer os.Remove(plain)
 	unzstd(t, filepath.Join(dir, "out", name+".zst"), plain)
-	data, err := os.ReadFile(filepath.Join(dir, "out", strings.TrimSuffix(name, ".img")+".json"))
+	data, err := os.ReadFile(filepath.Join(dir, "out", stem+".json"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"slices"
@@ -46,6 +47,10 @@ func TestPush(t *testing.T) {
 	again := must(t, job{as: u, isolated: true, args: buildArgs(t, u, next, "push-next", "--offline", "--substituter", cache, "--trusted-public-key", public)})
 	if got := manifestIn(t, filepath.Join(u.home, "push-next")); len(again.built()) > 0 || got.SHA256 != first.SHA256 {
 		t.Errorf("the next machine built %q and made %s; want nothing and %s", again.built(), got.SHA256, first.SHA256)
+	}
+	_, want := billIn(t, filepath.Join(u.home, "first"))
+	if _, got := billIn(t, filepath.Join(u.home, "push-next")); !bytes.Equal(got, want) {
+		t.Errorf("where the store has but the image, the bill of materials is\n%s\nand not\n%s", got, want)
 	}
 	t.Run("http", func(t *testing.T) { pushByHTTP(t, p, key, cache) })
 	if os.Geteuid() == 0 {

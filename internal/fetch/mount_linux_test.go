@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"nixsd-native/internal/testenv"
 )
 
 // mountChild runs in namespaces of its own. It mounts a small file system on
@@ -90,6 +92,7 @@ func TestStorageFailures(t *testing.T) {
 		{"no permission", 0, "EACCES 0 use a folder that can be written instead of "},
 		{"read-only", 0, "EROFS 0 use a folder that can be written instead of "},
 	}
+	testenv.NeedNamespaces(t)
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)

@@ -6,6 +6,14 @@
   imports = [ ./sd-image.nix ];
 
   sdImage = {
+    storePaths = [
+      config.system.build.toplevel
+      config.system.build.initialRamdisk
+      pkgs.busybox
+      pkgs.kernel
+      pkgs.openssh
+      pkgs.ubootRaspberryPi
+    ];
     populateFirmwareCommands = ''
       cp ${pkgs.ubootRaspberryPi}/u-boot.bin firmware/u-boot.bin
       cp ${pkgs.kernel}/dtbs/broadcom/* firmware/

@@ -54,6 +54,11 @@ in
       type = lib.types.package;
       default = rootfs;
     };
+    # What the files of the image come from; it has no store of its own.
+    storePaths = lib.mkOption {
+      type = lib.types.listOf lib.types.package;
+      default = [ ];
+    };
     populateFirmwareCommands = lib.mkOption { type = lib.types.lines; };
     populateRootCommands = lib.mkOption { type = lib.types.lines; };
     postBuildCommands = lib.mkOption {
