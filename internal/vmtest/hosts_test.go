@@ -40,8 +40,9 @@ func trial() []string {
 func start(t *testing.T, r release, memory int) *machine {
 	t.Helper()
 	testenv.OnDemand(t, "vm")
+	t.Parallel() // a machine keeps one processor busy
 	m := boot(t, r, memory)
-	m.sh(t, "chown -R user:user /home/user /srv/cache; chown other:other /home/other; uname -a; free -m")
+	m.sh(t, "systemctl stop '*.timer'; chown -R user:user /home/user /srv/cache; chown other:other /home/other; uname -a; free -m")
 	return m
 }
 
@@ -110,12 +111,13 @@ echo "install binfmt_misc /bin/false" >/etc/modprobe.d/no.conf`)
 func TestDebian13(t *testing.T) {
 	m := start(t, release{"trixie", "amd64"}, 2048)
 	m.sh(t, "systemctl stop proc-sys-fs-binfmt_misc.automount; modprobe -r binfmt_misc; ! grep binfmt_misc /proc/modules /proc/self/mounts")
-	m.mustStay(t, "after a user's build", func() {
-		m.mustHaveBuilt(t, m.asUser(t, build("first")...), "first", "private")
-	})
+	m.mustWork(t, "a user without the module", m.asUser)
 	t.Run("no user namespaces", func(t *testing.T) { testNoNamespaces(t, m) })
 	t.Run("for root alone", func(t *testing.T) { testRootAlone(t, m) })
 	t.Run("AppArmor", func(t *testing.T) { testAppArmor(t, m) })
+	m.mustStay(t, "after a user's build", func() {
+		m.mustHaveBuilt(t, m.asUser(t, build("first")...), "first", "private")
+	})
 }
 
 // mustWork checks that the program works, and leaves nothing.
@@ -178,22 +180,21 @@ func testAppArmor(t *testing.T, m *machine) {
 // network to get it from; no handler is registered, not even the module is loaded.
 func TestDebian13Arm64(t *testing.T) {
 	m := start(t, release{"trixie", "arm64"}, 2048)
-	for what, run := range map[string]func(*testing.T, ...string) reply{"user": m.asUser, "root": m.asRoot} {
-		m.mustStay(t, "after a build", func() {
-			if r := run(t, build(what)...); r.Status != 0 || strings.Contains(r.Err, "emulation") {
-				t.Fatalf("%s: build = %d\n%s", what, r.Status, r.Err)
-			}
-		})
-		image := "/home/user/" + what + "/" + imageName
-		if manifest := m.sh(t, "cat "+image+".json"); !strings.Contains(manifest, `"emulation": "none"`) || strings.Contains(manifest, `"emulator"`) {
-			t.Errorf("the manifest is %s; want no emulation", manifest)
+	m.mustStay(t, "after a build", func() {
+		if r := m.asUser(t, build("first")...); r.Status != 0 || strings.Contains(r.Err, "emulation") {
+			t.Fatalf("build = %d\n%s", r.Status, r.Err)
 		}
-		if found := m.sh(t, "ls /srv/cache | grep qemu-user || true; grep binfmt_misc /proc/modules || true"); found != "" {
-			t.Errorf("there is %s", found)
-		}
-		m.sh(t, "dd if="+image+" of=/dev/vdb bs=1M conv=sparse,fsync")
-		sameButHash(t, reference(t), m.scratch)
+	})
+	m.mustWork(t, "root", m.asRoot)
+	const image = "/home/user/first/" + imageName
+	if manifest := m.sh(t, "cat "+image+".json"); !strings.Contains(manifest, `"emulation": "none"`) || strings.Contains(manifest, `"emulator"`) {
+		t.Errorf("the manifest is %s; want no emulation", manifest)
 	}
+	if found := m.sh(t, "ls /srv/cache | grep qemu-user || true; grep binfmt_misc /proc/modules || true"); found != "" {
+		t.Errorf("there is %s", found)
+	}
+	m.sh(t, "dd if="+image+" of=/dev/vdb bs=1M conv=sparse,fsync")
+	sameButHash(t, reference(t), m.scratch)
 }
 
 // sameButHash compares images bit by bit, except for what says in a superblock of ext4

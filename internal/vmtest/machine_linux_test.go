@@ -98,7 +98,7 @@ func boot(t *testing.T, r release, memory int) *machine {
 	}
 	args := append([]string{"-n", "10", qemu}, e.args[1:]...)
 	cmd := exec.Command("nice", append(args, "-accel", "tcg", "-m", fmt.Sprint(memory), "-nographic", "-nic", "none", "-no-reboot",
-		"-kernel", d.kernel, "-initrd", d.initramfs, "-append", "console="+e.console+" panic=-1 mitigations=off systemd.getty_auto=no quiet",
+		"-kernel", d.kernel, "-initrd", d.initramfs, "-append", "console="+e.console+" panic=-1 mitigations=off quiet",
 		"-drive", "if=none,id=d,format=raw,snapshot=on,file="+d.image, "-device", "virtio-blk-pci,drive=d",
 		"-drive", "if=none,id=s,format=raw,file="+m.scratch, "-device", "virtio-blk-pci,drive=s",
 		"-device", "virtio-serial-pci", "-chardev", "socket,id=c,fd=3", "-device", "virtserialport,chardev=c,name=vmtest",

@@ -146,9 +146,10 @@ func placeOf(name string) string {
 }
 
 // left reports whether a file is of no use in these machines: documentation,
-// translations, and drivers for devices that QEMU does not give them.
+// translations, drivers for devices that QEMU does not give them, and what looks for
+// disks and consoles of its own, which systemd does not wait for where it takes long.
 func left(place string) bool {
-	for _, dir := range []string{"usr/share/doc/", "usr/share/man/", "usr/share/locale/", "usr/share/i18n/"} {
+	for _, dir := range []string{"usr/share/doc/", "usr/share/man/", "usr/share/locale/", "usr/share/i18n/", "usr/lib/systemd/system-generators/"} {
 		if strings.HasPrefix(place, dir) {
 			return true
 		}
