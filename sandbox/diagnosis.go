@@ -104,6 +104,9 @@ func Diagnose(op string, errno syscall.Errno, detail string, f Facts) *HostError
 		e.Cause = op + " could not map your subordinate ids"
 		e.Advice = []string{"check your lines in /etc/subuid and /etc/subgid, and that newuidmap and newgidmap are set-uid root", useRoot}
 	case op == "clone":
+		if errno == syscall.ENOSPC { // of namespaces, not of a disk, as its words have it
+			e.Detail = ""
+		}
 		e.diagnoseClone(errno, f)
 	case denied && !f.Root && f.AppArmorRestricts == 1:
 		e.appArmor(f)
