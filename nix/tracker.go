@@ -174,6 +174,8 @@ var (
 	dependencyFailed = regexp.MustCompile(`(?m)\d+ dependenc(y|ies)( of derivation .*)? failed`)
 	reasonLine       = regexp.MustCompile(`(?m)^\s*Reason: (.+?)\.?$`)
 	sourceOfText     = regexp.MustCompile(`at (/[^\s:]+:\d+:\d+):`)
+	// How a builder ends that got SIGKILL, or one of whose programs did, in a shell's words.
+	killed = regexp.MustCompile(`failed due to signal 9\b|failed with exit code 137\b`)
 )
 
 // Failures makes an error of each derivation whose own build failed, which may be
@@ -217,6 +219,9 @@ func (t *Tracker) Failure(status int) *BuildError {
 		e.Summary = m[1]
 	}
 	e.Summary = strings.TrimRight(e.Summary, ";:")
+	if killed.MatchString(e.Summary) {
+		e.Summary += ": it was killed, most likely because memory ran out"
+	}
 	if m := sourceOfText.FindStringSubmatch(first); m != nil {
 		e.Place = m[1]
 	}
@@ -231,6 +236,17 @@ type BuildError struct {
 	Derivation string   // store path of what failed to build, or ""
 	Log        []string // the last lines that its builder printed
 	Output     string   // all that Nix said of errors
+}
+
+// MoreMemory is what helps where memory ran out.
+const MoreMemory = "look for \"Out of memory\" in the kernel's log: dmesg | tail; build with --max-jobs 1 --cores 2, or with more memory or swap"
+
+// Hints has what helps against what is no fault of the build.
+func (e *BuildError) Hints() []string {
+	if killed.MatchString(e.Summary) || e.Summary == "out of memory" {
+		return []string{MoreMemory}
+	}
+	return nil
 }
 
 func (e *BuildError) Error() string {

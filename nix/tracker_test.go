@@ -190,6 +190,10 @@ func TestFailureOtherwise(t *testing.T) {
 		{[]string{`{"action":"msg","level":0,"msg":"trace: x"}`, `{"action":"msg","level":0,"msg":"error: out of memory"}`}, "out of memory", ""},
 		{[]string{`{"action":"msg","level":0,"msg":"\u001b[31;1merror:\u001b[0m interrupted by the user"}`}, "interrupted by the user", ""},
 		{[]string{`{"action":"msg","level":0,"msg":"trace: error: x"}`}, "nix ended with status 1 and said no more", ""},
+		{[]string{`{"action":"msg","level":0,"msg":"error: builder for '` + drv + `' failed due to signal 9 (Killed)"}`},
+			"the build of broken-1.0 failed: builder for '" + drv + "' failed due to signal 9 (Killed): it was killed, most likely because memory ran out", drv},
+		{[]string{`{"action":"msg","level":0,"msg":"error: Cannot build '` + drv + `'.\n       Reason: builder failed with exit code 137."}`},
+			"the build of broken-1.0 failed: builder failed with exit code 137: it was killed, most likely because memory ran out", drv},
 	}
 	track, _ := follow(t, []byte("error: setting 'timeout' has invalid value 'abc'\nTry 'nix-instantiate --help' for more information.\n"))
 	if e := track.Failure(1); e.Error() != "setting 'timeout' has invalid value 'abc'" {
@@ -197,8 +201,12 @@ func TestFailureOtherwise(t *testing.T) {
 	}
 	for _, test := range tests {
 		track, _ := follow(t, []byte("@nix "+strings.Join(test.messages, "\n@nix ")))
-		if e := track.Failure(1); e.Error() != test.text || e.Derivation != test.derivation {
+		e := track.Failure(1)
+		if e.Error() != test.text || e.Derivation != test.derivation {
 			t.Errorf("Failure after %s = %v, derivation %q; want %s, %q", test.messages, e, e.Derivation, test.text, test.derivation)
+		}
+		if memory := strings.Contains(test.text, "memory"); memory != (len(e.Hints()) > 0) {
+			t.Errorf("Failure after %s has the hints %q", test.messages, e.Hints())
 		}
 	}
 }

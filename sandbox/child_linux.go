@@ -103,6 +103,7 @@ func setUp(specFile *os.File, ready Ready) error {
 	if err := dropGroups(); err != nil {
 		return err
 	}
+	yieldMemory()
 	unix.Umask(0)
 	if err := buildRoot(spec.Root, steps); err != nil {
 		return err
@@ -128,6 +129,15 @@ func dropGroups() error {
 	}
 	return nil
 }
+
+// memoryScore adds half of the host's memory to what the kernel takes a process of the
+// sandbox to use when it looks for one to kill, as none is left (proc_pid_oom_score_adj(5)).
+const memoryScore = "500"
+
+// yieldMemory lets the kernel kill what runs in the sandbox before programs of the host,
+// and before the one that can tell the user why. Where /proc is hidden, there is no
+// such order.
+func yieldMemory() { os.WriteFile("/proc/self/oom_score_adj", []byte(memoryScore), 0) }
 
 // buildRoot mounts a tmpfs over root and makes the steps in it.
 func buildRoot(root string, steps []step) error {

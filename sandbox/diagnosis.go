@@ -34,6 +34,7 @@ type Facts struct {
 	MaxUserNamespaces int    // user.max_user_namespaces
 	UnprivilegedClone int    // kernel.unprivileged_userns_clone: Debian's and Ubuntu's switch
 	AppArmorRestricts int    // kernel.apparmor_restrict_unprivileged_userns: Ubuntu's, since 23.10
+	AppArmorProfile   string // what confines this program, or ""
 	Container         string // what kind of container this is, or ""
 }
 
@@ -45,6 +46,7 @@ func ReadFacts(root fs.FS, isRoot bool, program string) Facts {
 		MaxUserNamespaces: readInt(root, "proc/sys/user/max_user_namespaces"),
 		UnprivilegedClone: readInt(root, "proc/sys/kernel/unprivileged_userns_clone"),
 		AppArmorRestricts: readInt(root, "proc/sys/kernel/apparmor_restrict_unprivileged_userns"),
+		AppArmorProfile:   appArmorProfile(root),
 		Container:         container(root),
 	}
 }
@@ -59,6 +61,20 @@ func readInt(root fs.FS, name string) int {
 		return -1
 	}
 	return n
+}
+
+// appArmorProfile reads the profile of this process, in the words of
+// security/apparmor/procattr.c in Linux: "unconfined", or "NAME (MODE)".
+func appArmorProfile(root fs.FS) string {
+	data, err := fs.ReadFile(root, "proc/self/attr/apparmor/current")
+	if err != nil {
+		return ""
+	}
+	name, mode, confined := strings.Cut(strings.TrimSpace(string(data)), " (")
+	if !confined || mode != "enforce)" {
+		return ""
+	}
+	return name
 }
 
 // container looks for the marks that container managers leave.
@@ -96,6 +112,9 @@ func Diagnose(op string, errno syscall.Errno, detail string, f Facts) *HostError
 		e.Cause = op + " could not map your subordinate ids"
 		e.Advice = []string{"check your lines in /etc/subuid and /etc/subgid, and that newuidmap and newgidmap are set-uid root", useRoot}
 	case op == "clone":
+		if errno == syscall.ENOSPC { // of namespaces, not of a disk, as its words have it
+			e.Detail = ""
+		}
 		e.diagnoseClone(errno, f)
 	case denied && !f.Root && f.AppArmorRestricts == 1:
 		e.appArmor(f)
@@ -128,6 +147,12 @@ func (e *HostError) diagnoseClone(errno syscall.Errno, f Facts) {
 		e.Advice = []string{useRoot, "or: sudo sysctl -w kernel.unprivileged_userns_clone=1"}
 	case denied && !f.Root && f.AppArmorRestricts == 1:
 		e.appArmor(f)
+	case errno == syscall.EACCES && f.AppArmorProfile != "":
+		e.Cause = fmt.Sprintf("AppArmor's profile %q does not let this program make user namespaces", f.AppArmorProfile)
+		e.Advice = []string{
+			"add the line \"userns,\" to the profile, and load it again: grep -rlF '" + f.AppArmorProfile + "' /etc/apparmor.d; sudo apparmor_parser -r FILE",
+			"or copy the program to where no profile is for it",
+		}
 	case denied:
 		e.Cause = "the kernel does not allow user namespaces here, as in a chroot or under a system-call filter"
 		e.Advice = []string{"leave the chroot, or run nixsd-native outside of the container or service that filters system calls"}

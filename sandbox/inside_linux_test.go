@@ -32,6 +32,7 @@ type facts struct {
 	Hostname       string
 	Interfaces     []string
 	Root           []string
+	Score          string
 }
 
 // A mode is one of the ways to map ids.
@@ -186,6 +187,7 @@ func testFacts(t *testing.T, m mode) {
 	equal("folder", f.Dir, "/tmp")
 	equal("umask", f.Umask, 0o022)
 	equal("host name", f.Hostname, "nixsd")
+	equal("score of memory", f.Score, memoryScore)
 	equal("processes", f.Pids[0], 1)
 	if len(f.Pids) != 2 {
 		t.Errorf("/proc shows the processes %v; want 1 and one more", f.Pids)

@@ -78,9 +78,7 @@ func (w *workspace) nixFailure(exit sandbox.Exit, track *nix.Tracker) error {
 	}
 	failure := track.Failure(exit.Status)
 	if exit.Signal != 0 {
-		return &codedError{exitHost, "nix was killed, most likely because memory ran out", []string{
-			"look for \"Out of memory\" in the kernel's log: dmesg | tail; build with --max-jobs 1 --cores 2, or with more memory or swap",
-		}}
+		return &codedError{exitHost, "nix was killed, most likely because memory ran out", []string{nix.MoreMemory}}
 	}
 	if host, ok := sandbox.ExplainNix(failure.Output); ok {
 		return host

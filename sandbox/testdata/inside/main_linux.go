@@ -126,6 +126,7 @@ type facts struct {
 	Hostname       string
 	Interfaces     []string
 	Root           []string
+	Score          string // of /proc/self/oom_score_adj
 }
 
 func look() facts {
@@ -158,6 +159,7 @@ func look() facts {
 		f.Interfaces = append(f.Interfaces, i.Name)
 	}
 	f.Root = names("/")
+	f.Score = text("/proc/self/oom_score_adj")
 	return f
 }
 
