@@ -22,6 +22,8 @@ func main() {
 		status = monitorMain(args)
 	case workerArg0:
 		status = workerMain(args)
+	case readerArg0:
+		status = readerMain(args)
 	case sshArg0:
 		status = sshMain(args)
 	default:
