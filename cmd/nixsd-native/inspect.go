@@ -26,10 +26,10 @@ func inspectCommand() command {
 	return command{
 		name:    "inspect",
 		args:    "IMAGE",
-		summary: "tell what an image holds, whether it would boot and let you in",
+		summary: "tell what an image holds, and whether it would boot",
 		help: `IMAGE is a .img, a .img.zst, or the device of an SD card. It is only read, and
-nothing is mounted. Each warning is about something that would keep the card from
-booting, or everybody out.`,
+nothing is mounted. Each warning is about something that would keep the card
+from booting, or everybody out.`,
 		new: func(fs *pflag.FlagSet) job {
 			j := new(inspectJob)
 			fs.BoolVar(&j.json, "json", false, "print one JSON object")
@@ -75,12 +75,13 @@ const zstdMagic = "\x28\xb5\x2f\xfd"
 
 // plain returns the image as a file that can be read anywhere, and its length in bytes.
 func (j *inspectJob) plain(ctx context.Context) (*os.File, int64, error) {
+	info, err := j.file.Stat()
+	if err != nil || !info.Mode().IsRegular() && info.Mode()&(os.ModeDevice|os.ModeCharDevice) != os.ModeDevice {
+		return nil, 0, usageErrorf("name an image, or a card's device", "%s is neither a file nor a device", j.name)
+	}
 	head := make([]byte, len(zstdMagic))
 	if n, _ := j.file.ReadAt(head, 0); string(head[:n]) != zstdMagic {
 		size, err := j.file.Seek(0, io.SeekEnd) // of a device, too
-		if err != nil {
-			err = usageErrorf("name a file or a device", "%s cannot be read: %v", j.name, bare(err))
-		}
 		return j.file, size, err
 	}
 	f, err := os.CreateTemp("", "nixsd-native-inspect-*")

@@ -30,7 +30,7 @@ func openFiles(j fileJob) (files []*os.File, err error) {
 	for _, name := range j.opens() {
 		f, err := openNamed(name)
 		if err != nil {
-			var advice string
+			advice := "name one that is there"
 			if errors.Is(err, os.ErrPermission) {
 				advice = "use sudo"
 			}

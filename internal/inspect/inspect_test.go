@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"nixsd-native/internal/testenv"
 )
 
 // Everything that a healthy image of NixOS holds is told, without a warning.
@@ -147,7 +149,7 @@ func TestDamaged(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	// Tables, superblocks, group descriptors, inodes and folders lie at the beginnings.
 	spots := []int64{0, fatStart, extStart + 1024, extStart + 2048, extStart + 4096}
-	for i := range 400 {
+	for i := range testenv.Times(80, 2000) {
 		var at int64
 		if i%2 == 0 {
 			at = spots[i/2%len(spots)] + random.Int64N(512)
