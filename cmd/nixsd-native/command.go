@@ -39,7 +39,7 @@ type splitJob interface {
 // commands in the order in which help shows them.
 func commands() []command {
 	return []command{
-		buildCommand(), fetchCommand(), updateCommand(), bundleCommand(), shellCommand(), doctorCommand(), binfmtCommand(), cleanCommand(), versionCommand(),
+		buildCommand(), fetchCommand(), updateCommand(), bundleCommand(), shellCommand(), inspectCommand(), doctorCommand(), binfmtCommand(), cleanCommand(), versionCommand(),
 	}
 }
 
@@ -132,6 +132,9 @@ func userMain(args []string) int {
 	}
 	ctx, stop := signalContext()
 	defer stop()
+	if f, ok := j.(fileJob); ok {
+		return runFileJob(ctx, a, f, args)
+	}
 	if split {
 		local, err := newLocal(s.needs())
 		if err != nil {

@@ -24,6 +24,8 @@ func main() {
 		status = workerMain(args)
 	case caretakerArg0:
 		status = caretakerMain()
+	case readerArg0:
+		status = readerMain(args)
 	case sshArg0:
 		status = sshMain(args)
 	default:

@@ -18,7 +18,7 @@ import (
 // TestMain lets the test binary be the program, in each of its parts.
 func TestMain(m *testing.M) {
 	parts := map[string]func(){}
-	for _, name := range []string{module, monitorArg0, workerArg0, sandbox.Arg0, sandbox.HoldArg0} {
+	for _, name := range []string{module, monitorArg0, workerArg0, readerArg0, sandbox.Arg0, sandbox.HoldArg0} {
 		parts[name] = main
 	}
 	testscript.Main(m, parts)

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"nixsd-native/internal/image"
+	"nixsd-native/internal/inspect"
+)
+
+// An inspectJob is the command inspect with its flags.
+type inspectJob struct {
+	json bool
+	name string
+	file *os.File
+}
+
+func inspectCommand() command {
+	return command{
+		name:    "inspect",
+		args:    "IMAGE",
+		summary: "tell what an image holds, and whether it would boot",
+		help: `IMAGE is a .img, a .img.zst, or the device of an SD card. It is only read, and
+nothing is mounted. Each warning is about something that would keep the card
+from booting, or everybody out.`,
+		new: func(fs *pflag.FlagSet) job {
+			j := new(inspectJob)
+			fs.BoolVar(&j.json, "json", false, "print one JSON object")
+			return j
+		},
+	}
+}
+
+func (j *inspectJob) check(args []string) error {
+	if len(args) != 1 {
+		return usageErrorf("", "inspect takes one IMAGE")
+	}
+	j.name = args[0]
+	return nil
+}
+
+func (j *inspectJob) opens() []string { return []string{j.name} }
+
+func (j *inspectJob) take(files []*os.File) { j.file = files[0] }
+
+func (j *inspectJob) run(ctx context.Context, a *app) error {
+	f, size, err := j.plain(ctx)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	r, err := inspect.Read(f, size)
+	if not := (*inspect.NotImageError)(nil); errors.As(err, &not) {
+		return &codedError{exitVerify, fmt.Sprintf("%s: %v", j.name, err), []string{"name the .img or .img.zst that a build delivered, or the whole card's device"}}
+	}
+	if err != nil {
+		return err
+	}
+	if j.json {
+		return json.NewEncoder(a.out).Encode(r)
+	}
+	_, err = fmt.Fprintln(a.out, strings.Join(describeImage(j.name, r), "\n"))
+	return err
+}
+
+// zstdMagic begins what zstd compressed (RFC 8878, section 3.1.1).
+const zstdMagic = "\x28\xb5\x2f\xfd"
+
+// plain returns the image as a file that can be read anywhere, and its length in bytes.
+func (j *inspectJob) plain(ctx context.Context) (*os.File, int64, error) {
+	info, err := j.file.Stat()
+	if err != nil || !info.Mode().IsRegular() && info.Mode()&(os.ModeDevice|os.ModeCharDevice) != os.ModeDevice {
+		return nil, 0, usageErrorf("name an image, or a card's device", "%s is neither a file nor a device", j.name)
+	}
+	head := make([]byte, len(zstdMagic))
+	if n, _ := j.file.ReadAt(head, 0); string(head[:n]) != zstdMagic {
+		size, err := j.file.Seek(0, io.SeekEnd) // of a device, too
+		return j.file, size, err
+	}
+	f, err := os.CreateTemp("", "nixsd-native-inspect-*")
+	if err != nil {
+		return nil, 0, err
+	}
+	os.Remove(f.Name())
+	sum, err := image.Decompress(ctx, f, j.file, nil)
+	if err != nil {
+		f.Close()
+		return nil, 0, &codedError{exitVerify, fmt.Sprintf("%s: %v", j.name, err), []string{"the file is damaged: copy or build it again"}}
+	}
+	return f, sum.Size, nil
+}
+
+// describeImage returns what a person reads.
+func describeImage(name string, r *inspect.Report) []string {
+	lines := [][]string{
+		{"image", fmt.Sprintf("%s, %s", clean(name), size(r.Size))},
+		{"table", fmt.Sprintf("%s, id %s", r.Table, r.ID)},
+	}
+	for _, p := range r.Partitions {
+		lines = append(lines, []string{fmt.Sprintf("partition %d", p.Number), describePartition(p)})
+	}
+	for _, e := range r.Boot {
+		text := e.Label
+		if e.Title != "" {
+			text += fmt.Sprintf(" (%s)", e.Title)
+		}
+		lines = append(lines, []string{"boot", clean(fmt.Sprintf("%s: %s", text, e.Kernel))}, []string{"", clean(e.Options)})
+	}
+	if len(r.Boot) > 0 {
+		lines = append(lines, []string{"system", clean(describeSystem(r.System))})
+	}
+	for _, l := range r.System.Logins {
+		lines = append(lines, describeLogin(l)...)
+	}
+	for _, w := range r.Warnings {
+		lines = append(lines, []string{"WARNING", clean(w)})
+	}
+	return align(lines, nil)
+}
+
+func describePartition(p inspect.Partition) string {
+	text := fmt.Sprintf("%s at %s, type %s", size(p.Size), size(p.Start), p.Type)
+	if p.Bootable {
+		text += ", bootable"
+	}
+	v := p.Volume
+	if v == nil {
+		return text + ", no known file system"
+	}
+	return clean(fmt.Sprintf("%s, %s %s (%s), %s used, %s free", text, v.Type, v.Label, v.ID, size(max(0, v.Size-v.Free)), size(v.Free)))
+}
+
+func describeSystem(s inspect.System) string {
+	parts := []string{strings.TrimSpace(s.Name + " " + s.Version)}
+	if s.Kernel != "" {
+		parts = append(parts, "Linux "+s.Kernel)
+	}
+	if s.HostName != "" {
+		parts = append(parts, "host name "+s.HostName)
+	}
+	return strings.Join(append(parts, map[bool]string{true: "sshd starts", false: "no sshd"}[s.SSH]), ", ")
+}
+
+func describeLogin(l inspect.Login) (lines [][]string) {
+	what := map[string]string{inspect.PasswordSet: "a password", inspect.PasswordEmpty: "an empty password, at the console"}[l.Password]
+	if l.Auto {
+		what = "logged in at the console by itself"
+	}
+	if what != "" {
+		lines = append(lines, []string{"login", clean(fmt.Sprintf("%s: %s", l.User, what))})
+	}
+	for _, k := range l.Keys {
+		lines = append(lines, []string{"login", clean(fmt.Sprintf("%s: key %s (%s) %s", l.User, k.Fingerprint, k.Type, k.Comment))})
+	}
+	return lines
+}

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"nixsd-native/internal/monitor"
+)
+
+// readerArg0 is argv[0] of the process that reads what root opened for it.
+const readerArg0 = "nixsd-native-reader"
+
+// A fileJob is a job that needs nothing but the files that its command line names. If
+// root runs it, they are opened, and what they hold is read by a process that may do
+// nothing else: the caller, or nobody.
+type fileJob interface {
+	job
+	opens() (names []string)
+	take(files []*os.File)
+}
+
+// nobody is the id that Linux gives to those without one (user_namespaces(7)).
+const nobody = 65534
+
+// openFiles opens what a fileJob names.
+func openFiles(j fileJob) (files []*os.File, err error) {
+	for _, name := range j.opens() {
+		f, err := openNamed(name)
+		if err != nil {
+			advice := "name one that is there"
+			if errors.Is(err, os.ErrPermission) {
+				advice = "use sudo"
+			}
+			return nil, usageErrorf(advice, "%s: %v", name, bare(err))
+		}
+		files = append(files, f)
+	}
+	return files, nil
+}
+
+// runFileJob runs a fileJob here, or, as root, in a process without privileges.
+func runFileJob(ctx context.Context, a *app, j fileJob, args []string) int {
+	files, err := openFiles(j)
+	if err != nil {
+		return report(a.errs, err)
+	}
+	if os.Geteuid() != 0 {
+		j.take(files)
+		return report(a.errs, j.run(ctx, a))
+	}
+	as := monitor.Identity{UID: nobody, GID: nobody, Group: nobody}
+	if uid, gid, ok := monitor.Caller(a.env["SUDO_UID"], a.env["SUDO_GID"]); ok {
+		as = monitor.Identity{UID: uid, GID: gid, Group: gid}
+	}
+	w, err := monitor.Start(monitor.Command{Args: append([]string{readerArg0}, args...), Env: a.env.list(passedOn), Files: files, As: as})
+	if err != nil {
+		return report(a.errs, err)
+	}
+	defer passSignals(w)()
+	status, killed := w.Wait()
+	if killed != 0 {
+		return report(a.errs, fmt.Errorf("the reader was ended by signal %d (%v)", killed, killed))
+	}
+	return status
+}
+
+// readerMain is the process without privileges; its files come as descriptors 3 and up.
+func readerMain(args []string) int {
+	a := newApp(hostEnvironment(), args)
+	if err := monitor.ProveDropped(); err != nil {
+		return report(a.errs, err)
+	}
+	parsed, err := parse(args, io.Discard)
+	if err != nil {
+		return report(a.errs, err)
+	}
+	j := parsed.(fileJob)
+	var files []*os.File
+	for i, name := range j.opens() {
+		files = append(files, os.NewFile(uintptr(3+i), name))
+	}
+	j.take(files)
+	ctx, stop := signalContext()
+	defer stop()
+	return report(a.errs, j.run(ctx, a))
+}

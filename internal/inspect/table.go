@@ -1,0 +1,75 @@
+package inspect
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/diskfs/go-diskfs/backend"
+	"github.com/diskfs/go-diskfs/partition"
+	"github.com/diskfs/go-diskfs/partition/gpt"
+	"github.com/diskfs/go-diskfs/partition/mbr"
+)
+
+// sector is the unit of partition tables on SD cards, in bytes.
+const sector = 512
+
+// errReadOnly is what the library gets that wants to write.
+var errReadOnly = errors.New("images are only read")
+
+// These make a disk a backend.Storage.
+func (d *disk) Sys() (*os.File, error)                  { return d.File, nil }
+func (d *disk) Writable() (backend.WritableFile, error) { return nil, errReadOnly }
+func (d *disk) Path() string                            { return d.Name() }
+
+// readTable reads the partition table, and warns of what does not fit.
+func (d *disk) readTable() error {
+	table, err := partition.Read(d, sector, sector)
+	if err != nil {
+		return &NotImageError{"it has no partition table"}
+	}
+	r := d.report
+	switch t := table.(type) {
+	case *mbr.Table:
+		id := make([]byte, 4)
+		// The signature of the disk in an MBR, and of its end.
+		if _, err := d.ReadAt(id, 440); err != nil {
+			return err
+		}
+		r.Table, r.ID = "mbr", fmt.Sprintf("0x%02x%02x%02x%02x", id[3], id[2], id[1], id[0])
+		for i, p := range t.Partitions {
+			if p.Type != mbr.Empty {
+				r.Partitions = append(r.Partitions, Partition{Number: i + 1, Type: fmt.Sprintf("%x", byte(p.Type)),
+					Start: p.GetStart(), Size: p.GetSize(), Bootable: p.Bootable})
+			}
+		}
+	case *gpt.Table:
+		r.Table, r.ID = "gpt", t.UUID()
+		for _, p := range t.Partitions {
+			if p.Type != gpt.Unused {
+				// Bit 2 of the attributes is "legacy BIOS bootable" (UEFI, 5.3.3).
+				r.Partitions = append(r.Partitions, Partition{Number: p.GetIndex(), Type: string(p.Type),
+					Start: p.GetStart(), Size: p.GetSize(), Bootable: p.Attributes&4 != 0})
+			}
+		}
+	}
+	return d.checkTable()
+}
+
+func (d *disk) checkTable() error {
+	r := d.report
+	if len(r.Partitions) == 0 {
+		return &NotImageError{"its partition table is empty"}
+	}
+	bootable := false
+	for _, p := range r.Partitions {
+		bootable = bootable || p.Bootable
+		if p.Start+p.Size > r.Size {
+			r.warn("partition %d ends at %d bytes, but there are only %d: the image is cut off", p.Number, p.Start+p.Size, r.Size)
+		}
+	}
+	if !bootable {
+		r.warn("no partition is marked bootable, so u-boot looks at the first one only")
+	}
+	return nil
+}
