@@ -25,6 +25,9 @@ type local struct {
 }
 
 func newLocal(n needs) (*local, error) {
+	if err := checkFolders(n.state, n.cache, os.Geteuid()); err != nil {
+		return nil, err
+	}
 	targets, err := n.locate()
 	if err != nil {
 		return nil, err
@@ -60,19 +63,34 @@ func (l *local) Open(name string) (*os.File, error) { return openNamed(name) }
 func (l *local) OpenStored(path string) (*os.File, error) { return openStored(l.state, path) }
 
 func (l *local) Lock(ctx context.Context, waiting func()) (err error) {
-	for _, dir := range []string{"root/nix", "root/mnt"} {
-		if err := os.MkdirAll(filepath.Join(l.state, dir), 0o755); err != nil {
-			return folderError("state", l.state, err)
-		}
-	}
-	if err := os.MkdirAll(l.cache, 0o755); err != nil {
-		return folderError("cache", l.cache, err)
+	if err := l.makeFolders(); err != nil {
+		return err
 	}
 	l.lock, err = monitor.Lock(ctx, filepath.Join(l.state, "lock"), waiting)
 	if is[*os.PathError](err) {
 		return folderError("state", l.state, err)
 	}
 	return err
+}
+
+// makeFolders makes what is missing of state and cache.
+func (l *local) makeFolders() error {
+	err := os.MkdirAll(l.state, 0o755)
+	if err == nil {
+		err = keepClosed(filepath.Join(l.state, "root"))
+	}
+	for _, dir := range []string{"root/nix", "root/mnt"} {
+		if err == nil {
+			err = os.MkdirAll(filepath.Join(l.state, dir), 0o755)
+		}
+	}
+	if err != nil {
+		return folderError("state", l.state, err)
+	}
+	if err := os.MkdirAll(l.cache, 0o755); err != nil {
+		return folderError("cache", l.cache, err)
+	}
+	return checkFolders(l.state, l.cache, os.Geteuid()) // again, as somebody may have made them first
 }
 
 func (l *local) TryLock() (err error) {

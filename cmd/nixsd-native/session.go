@@ -249,6 +249,8 @@ func (w *workspace) runInSandbox(ctx context.Context, c sandbox.Command, stdin *
 	if err != nil {
 		return sandbox.Exit{}, err
 	}
+	ctx, stop := w.watchDisk(ctx)
+	defer stop()
 	exit, err := w.session.Run(ctx, c, stdin, stdout, stderr)
 	waitOut()
 	waitErr()
