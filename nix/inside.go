@@ -24,6 +24,7 @@ const (
 	StepChannel = "channel"
 	StepPatch   = "patch"  // its arguments are the tree's folder and the new one's key
 	StepWipe    = "wipe"   // empties /nix
+	StepSweep   = "sweep"  // removes what is left of builds
 	StepKeep    = "keep"   // its argument is a file's name; standard input goes to OwnFolder
 	StepSecret  = "secret" // its argument is a file's path; standard input goes there, for root alone
 
@@ -57,6 +58,9 @@ func runStep(ctx context.Context, args, env []string, stdin *os.File, out *json.
 		freed, err := Wipe(ctx, "/nix")
 		out.Encode(InsideMessage{Done: freed})
 		return err
+	}
+	if len(args) == 1 && args[0] == StepSweep {
+		return Sweep(ctx, "/nix")
 	}
 	if len(args) == 1 && (args[0] == StepBundleList || args[0] == StepBundleRemove) {
 		return runBundleStep(ctx, args[0], "/nix", out)

@@ -2,11 +2,15 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"time"
 
 	"nixsd-native/internal/hostinfo"
+	"nixsd-native/nix"
+	"nixsd-native/sandbox"
 )
 
 // What a builder leaves of the state folder's disk to others: a part of it, and no more
@@ -33,25 +37,49 @@ func scarce(d hostinfo.Disk) string {
 }
 
 // watchDisk returns a context that ends when what runs in the sandbox has filled the disk
-// of the state folder. stop ends the watch.
-func (w *workspace) watchDisk(ctx context.Context) (watched context.Context, stop func()) {
+// of the state folder. stop ends the watch and tells whether that was so.
+func (w *workspace) watchDisk(ctx context.Context) (watched context.Context, stop func() (full bool)) {
 	state, _ := w.privileges.Dirs()
 	watched, cancel := context.WithCancelCause(ctx)
+	var full bool
 	var watch sync.WaitGroup
 	watch.Go(func() {
-		for tick := time.NewTicker(diskLookEvery); ; {
-			if d, err := hostinfo.DiskOf(state); err == nil && scarce(d) != "" {
-				cancel(diskError(state, scarce(d)))
-			}
+		tick := time.NewTicker(diskLookEvery)
+		defer tick.Stop()
+		for {
 			select {
 			case <-watched.Done():
-				tick.Stop()
 				return
 			case <-tick.C:
 			}
+			if d, err := hostinfo.DiskOf(state); err == nil && scarce(d) != "" {
+				full = true
+				cancel(diskError(state, scarce(d)))
+			}
 		}
 	})
-	return watched, func() { cancel(nil); watch.Wait() }
+	return watched, func() bool { cancel(nil); watch.Wait(); return full }
+}
+
+// runWatched runs a command of Nix's, or of the user's, that may build. If it filled the
+// disk, what it left is removed: Nix itself gets no time for the millions of files that
+// may be.
+func (w *workspace) runWatched(ctx context.Context, c sandbox.Command, stdin, stdout, stderr *os.File) (sandbox.Exit, error) {
+	if c.Self { // ours, which writes but what it is given
+		return w.session.Run(ctx, c, stdin, stdout, stderr)
+	}
+	watched, stop := w.watchDisk(ctx)
+	exit, err := w.session.Run(watched, c, stdin, stdout, stderr)
+	if stop() {
+		err = errors.Join(err, w.sweep(ctx))
+	}
+	return exit, err
+}
+
+// sweep removes what is left of builds.
+func (w *workspace) sweep(ctx context.Context) error {
+	_, err := w.insideStep(ctx, "", nil, nix.StepSweep)
+	return err
 }
 
 // diskError says that something was stopped lest the disk run full.

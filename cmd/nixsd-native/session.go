@@ -96,6 +96,9 @@ func (b *build) showSecrets(ctx context.Context) error {
 
 // bootstrap installs Nix and nixpkgs in the sandbox's store, unless they are there.
 func (w *workspace) bootstrap(ctx context.Context) error {
+	if err := w.sweep(ctx); err != nil { // after a build that was killed
+		return err
+	}
 	record := nix.RecordPath(w.inputs.nix.SHA256)
 	if _, err := w.session.Open(record); err != nil {
 		if err := w.inside(ctx, nix.StepInstall, w.inputs.nix); err != nil {
@@ -249,9 +252,7 @@ func (w *workspace) runInSandbox(ctx context.Context, c sandbox.Command, stdin *
 	if err != nil {
 		return sandbox.Exit{}, err
 	}
-	ctx, stop := w.watchDisk(ctx)
-	defer stop()
-	exit, err := w.session.Run(ctx, c, stdin, stdout, stderr)
+	exit, err := w.runWatched(ctx, c, stdin, stdout, stderr)
 	waitOut()
 	waitErr()
 	return exit, err
