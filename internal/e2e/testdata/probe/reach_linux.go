@@ -186,18 +186,13 @@ func leave() error {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return err
 	}
-	self, err := os.ReadFile("/proc/self/exe")
-	if err != nil {
-		return err
-	}
-	// Nix's filter lets nobody change a mode to this, but make a file with it.
+	// Nix's filter lets nobody change a mode to this, but make a file with it, which the
+	// kernel takes away with the first byte that is written.
 	fd, err := unix.Open(filepath.Join(dir, "set-uid"), unix.O_CREAT|unix.O_WRONLY, 0o6755)
 	if err != nil {
 		return err
 	}
-	f := os.NewFile(uintptr(fd), "set-uid")
-	_, err = f.Write(self)
-	err = errors.Join(err, f.Close(), os.Link(filepath.Join(dir, "set-uid"), filepath.Join(dir, "hard-link")),
+	err = errors.Join(unix.Close(fd), os.Link(filepath.Join(dir, "set-uid"), filepath.Join(dir, "hard-link")),
 		os.Symlink("/etc/shadow", filepath.Join(dir, "link")), unix.Mkdir(filepath.Join(dir, "folder"), 0o2777))
 	os.Chmod(filepath.Join(dir, "folder"), 0o777) // against the umask
 	return err
