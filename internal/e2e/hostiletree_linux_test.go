@@ -79,8 +79,8 @@ func TestHostileTree(t *testing.T) {
 		as caller
 		places
 		env []string
-	}{{user(), up, nil}, {root(), rp, sudo}} {
-		if c.as.uid == 0 && os.Geteuid() != 0 {
+	}{{root(), rp, sudo}, {user(), up, nil}} {
+		if slow := os.Geteuid() == 0 && c.as.uid != 0 && testenv.Times(1, 2) == 1; slow || c.as.uid == 0 && os.Geteuid() != 0 {
 			continue
 		}
 		r := run(t, job{as: c.as, env: c.env, args: c.with("build", "--demo", "--dry-run", "--offline", "--log-format", "plain", "--ssh-key", c.as.keyFile(t), dir)})
@@ -109,6 +109,7 @@ func TestHostileTree(t *testing.T) {
 // Evaluation that never ends, as of what waits for the writer of a pipe, is the
 // configuration's to choose; but it ends when somebody interrupts it, and nothing is left.
 func TestEndlessEvaluation(t *testing.T) {
+	testenv.OnDemand(t, "long")
 	check := mustStay(t)
 	p, _ := builds(t)
 	c := user()
