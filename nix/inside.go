@@ -27,6 +27,7 @@ const (
 	StepBegin   = "begin"  // of everything that changes the store, see Store.Begin
 	StepEnd     = "end"    // likewise, see Store.End
 	StepWipe    = "wipe"   // empties /nix
+	StepSweep   = "sweep"  // removes what is left of builds
 	StepKeep    = "keep"   // its argument is a file's name; standard input goes to OwnFolder
 	StepSecret  = "secret" // its argument is a file's path; standard input goes there, for root alone
 
@@ -66,6 +67,8 @@ func runStep(ctx context.Context, args, env []string, stdin *os.File, out *json.
 		freed, err := Wipe(ctx, "/nix")
 		out.Encode(InsideMessage{Done: freed})
 		return err
+	case len(args) == 1 && step == StepSweep:
+		return Sweep(ctx, "/nix")
 	case len(args) == 1 && (step == StepBundleList || step == StepBundleRemove):
 		return runBundleStep(ctx, step, "/nix", out)
 	case len(args) == 3 && step == StepPatch:

@@ -21,14 +21,17 @@ const uncleanName = ownDir + "/unclean"
 const database = "var/nix/db/db.sqlite"
 
 // Begin makes sure that the store is whole, whatever became of the last run, and notes
-// on disk that it is about to change. What is damaged is removed, with all that refers
-// to it, and so made again when it is needed.
+// on disk that it is about to change. What a killed build left is removed; so is what is
+// damaged, with all that refers to it, and so made again when it is needed.
 func (s Store) Begin(ctx context.Context) error {
 	root, err := os.OpenRoot(s.Dir)
 	if err != nil {
 		return err
 	}
 	defer root.Close()
+	if err := Sweep(ctx, s.Dir); err != nil {
+		return err
+	}
 	_, unclean := root.Lstat(uncleanName)
 	inst, lack := installation(root)
 	switch {

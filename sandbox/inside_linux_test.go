@@ -279,6 +279,8 @@ var outcomes = map[string]string{
 	"reach the host's network":    "ENETUNREACH",
 	"change a sysctl":             "EACCES",
 	"set the clock":               "EPERM",
+
+	"raise the limit of processes": "EPERM",
 }
 
 // Where the caller's own namespace made the mounts, the kernel locks them. Without

@@ -91,7 +91,7 @@ func TestImports(t *testing.T) {
 var onlyIn = map[string]*regexp.Regexp{
 	"github.com/spf13/pflag":          regexp.MustCompile(`^cmd/nixsd-native/`),
 	"github.com/cheggaaa/pb/v3":       regexp.MustCompile(`^cmd/nixsd-native/`),
-	"golang.org/x/sys/unix":           regexp.MustCompile(`_linux\.go$`),
+	"golang.org/x/sys/unix":           regexp.MustCompile(`_linux(_[a-z0-9]+)?\.go$`),
 	"net/http":                        regexp.MustCompile(`^internal/(fetch|upstream)/`),
 	"github.com/ulikunitz/xz":         regexp.MustCompile(`^(qemu|internal/(deb|decompress|upstream))/`),
 	"github.com/blakesmith/ar":        regexp.MustCompile(`^internal/deb/`),

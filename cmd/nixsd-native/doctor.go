@@ -159,17 +159,17 @@ const (
 func (d *doctor) space() {
 	state, cache := d.privileges.Dirs()
 	for _, dir := range []string{state, cache} {
-		free, inodes, err := hostinfo.DiskFree(dir)
+		disk, err := hostinfo.DiskOf(dir)
 		switch {
 		case err != nil:
 			d.warn("disk", err)
-		case free < demoSpace:
-			d.problem("disk", &codedError{exitHost, fmt.Sprintf("%s has %s free, too little even for the demo", dir, size(free)),
+		case disk.Free < demoSpace:
+			d.problem("disk", &codedError{exitHost, fmt.Sprintf("%s has %s free, too little even for the demo", dir, size(disk.Free)),
 				[]string{"free some, or choose other folders with --state-dir and --cache-dir"}})
-		case free < fullSpace || inodes < 300_000:
-			d.warn("disk", &codedError{0, fmt.Sprintf("%s has %s and %d inodes free: enough for the demo, perhaps not for NixOS", dir, size(free), inodes), nil})
+		case disk.Free < fullSpace || disk.Inodes < 300_000:
+			d.warn("disk", &codedError{0, fmt.Sprintf("%s has %s and %d inodes free: enough for the demo, perhaps not for NixOS", dir, size(disk.Free), disk.Inodes), nil})
 		default:
-			d.ok("disk", "%s has %s free", dir, size(free))
+			d.ok("disk", "%s has %s free", dir, size(disk.Free))
 		}
 	}
 	total, available, err := hostinfo.Memory()

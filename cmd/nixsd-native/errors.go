@@ -175,7 +175,9 @@ func generalHint(code int, err error) string {
 	return "this looks like a bug of nixsd-native; please report it with the output of a run with -v"
 }
 
-// oneLine keeps a message from looking like several.
+// oneLine keeps a message from looking like several, and names in it from being more than
+// text to a terminal.
 func oneLine(s string) string {
+	s = clean(strings.ReplaceAll(s, "\r", "\n"))
 	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
 }

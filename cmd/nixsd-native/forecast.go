@@ -115,10 +115,11 @@ func (b *build) weigh(dry nix.Forecast) (*forecast, error) {
 		}
 	}
 	state, _ := b.privileges.Dirs()
-	var err error
-	if f.Free, f.FreeNode, err = hostinfo.DiskFree(state); err != nil {
+	disk, err := hostinfo.DiskOf(state)
+	if err != nil {
 		return nil, err
 	}
+	f.Free, f.FreeNode = disk.Free, disk.Inodes
 	_, f.Memory, err = hostinfo.Memory()
 	return f, err
 }

@@ -28,6 +28,9 @@ type local struct {
 }
 
 func newLocal(n needs) (*local, error) {
+	if err := checkFolders(n.state, n.cache, os.Geteuid()); err != nil {
+		return nil, err
+	}
 	targets, err := n.locate()
 	if err != nil {
 		return nil, err
@@ -67,18 +70,6 @@ func (l *local) Lock(ctx context.Context, waiting func()) (err error) {
 	return err
 }
 
-func (l *local) makeFolders() error {
-	for _, dir := range []string{"root/nix", "root/mnt"} {
-		if err := os.MkdirAll(filepath.Join(l.state, dir), 0o755); err != nil {
-			return folderError("state", l.state, err)
-		}
-	}
-	if err := os.MkdirAll(l.cache, 0o755); err != nil {
-		return folderError("cache", l.cache, err)
-	}
-	return nil
-}
-
 // lockState takes a state folder, whose folders are there then, though "clean --all" may
 // have removed them while this process waited for it.
 func lockState(ctx context.Context, state string, waiting func(), makeFolders func() error) (*os.File, error) {
@@ -99,6 +90,26 @@ func lockState(ctx context.Context, state string, waiting func(), makeFolders fu
 		}
 		return lock, err
 	}
+}
+
+// makeFolders makes what is missing of state and cache.
+func (l *local) makeFolders() error {
+	err := os.MkdirAll(l.state, 0o755)
+	if err == nil {
+		err = keepClosed(filepath.Join(l.state, "root"))
+	}
+	for _, dir := range []string{"root/nix", "root/mnt"} {
+		if err == nil {
+			err = os.MkdirAll(filepath.Join(l.state, dir), 0o755)
+		}
+	}
+	if err != nil {
+		return folderError("state", l.state, err)
+	}
+	if err := os.MkdirAll(l.cache, 0o755); err != nil {
+		return folderError("cache", l.cache, err)
+	}
+	return checkFolders(l.state, l.cache, os.Geteuid()) // again, as somebody may have made them first
 }
 
 func (l *local) TryLock() (err error) {

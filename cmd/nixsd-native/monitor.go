@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"syscall"
 	"time"
 
@@ -32,8 +33,13 @@ const runDir = "/run/nixsd-native"
 // cleanUpTimeout bounds what is done after the worker has ended.
 const cleanUpTimeout = 30 * time.Second
 
+// callerVariables tell who called sudo.
+var callerVariables = []string{"SUDO_UID", "SUDO_GID"}
+
 // becomeMonitor gives this process a mount namespace of its own, unless what is
-// mounted is to stay, and starts the program again in it. It returns only if that fails.
+// mounted is to stay, and starts the program again in it, with what it knows of the
+// environment and nothing else: the runtime's own variables (GODEBUG) are not for root. It
+// returns only if that fails.
 func becomeMonitor(args []string, hostMounts bool) error {
 	if !hostMounts {
 		runtime.LockOSThread() // the namespace is this thread's, until exec
@@ -41,7 +47,7 @@ func becomeMonitor(args []string, hostMounts bool) error {
 			return diagnosed(&sandbox.StartError{Op: "clone", Err: err})
 		}
 	}
-	return syscall.Exec("/proc/self/exe", append([]string{monitorArg0}, args...), os.Environ())
+	return syscall.Exec("/proc/self/exe", append([]string{monitorArg0}, args...), hostEnvironment().list(slices.Concat(passedOn, callerVariables)))
 }
 
 // A rootMonitor is the part of a build that stays root. It decodes nothing that has
@@ -124,21 +130,25 @@ func newMonitor(n needs, env environment) (*rootMonitor, error) {
 	if err != nil {
 		return nil, err
 	}
+	caller, callersGroup, bySudo := monitor.Caller(env["SUDO_UID"], env["SUDO_GID"])
+	if err := checkFolders(n.state, n.cache, caller); err != nil { // without sudo that is root, 0
+		return nil, err
+	}
 	if m.ids, err = chooseIDs(n.state); is[*os.PathError](err) {
 		return nil, folderError("state", n.state, err)
 	} else if err != nil {
 		return nil, err
 	}
 	m.worker = monitor.Identity{UID: m.ids.worker(), GID: m.ids.worker(), Group: m.ids.worker()}
-	if uid, gid, ok := monitor.Caller(env["SUDO_UID"], env["SUDO_GID"]); ok {
-		m.worker.UID, m.worker.GID = uid, gid
-		m.owner = image.Owner{Set: true, UID: uid, GID: gid}
+	if bySudo {
+		m.worker.UID, m.worker.GID = caller, callersGroup
+		m.owner = image.Owner{Set: true, UID: caller, GID: callersGroup}
 	}
 	m.lockFile = n.locateLock(m.owner)
 	if err := m.makeFolders(); err != nil {
 		return nil, err
 	}
-	return m, nil
+	return m, checkFolders(n.state, n.cache, caller) // again, as somebody may have made them first
 }
 
 // openNamed opens everything that the command line names, while there is no worker yet
@@ -181,7 +191,11 @@ func (m *rootMonitor) makeFolders() error {
 		{"state", nix, 0o755, int(m.ids.users().First), int(m.ids.users().First)},
 		{"cache", m.cache, 0o775 | os.ModeSetgid, 0, m.ids.worker()},
 	} {
-		if err := makeFolder(dir.path, dir.mode, dir.uid, dir.gid); err != nil {
+		err := makeFolder(dir.path, dir.mode, dir.uid, dir.gid)
+		if err == nil && dir.mode == 0o700 {
+			err = keepClosed(dir.path)
+		}
+		if err != nil {
 			return folderError(dir.what, dir.path, err)
 		}
 	}

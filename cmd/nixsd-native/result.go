@@ -47,9 +47,9 @@ func (b *build) printRecords() error {
 func (b *build) printTable() error {
 	table := [][]string{{"target", "result", "size", "image"}}
 	for _, t := range b.targets {
-		row := []string{t.String(), "failed", "-", t.cause()}
+		row := []string{oneLine(t.String()), "failed", "-", t.cause()}
 		if t.err == nil {
-			row = []string{t.String(), "built", size(t.manifest.Size), t.path}
+			row = []string{oneLine(t.String()), "built", size(t.manifest.Size), t.path}
 		}
 		table = append(table, row)
 	}

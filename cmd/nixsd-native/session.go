@@ -257,7 +257,7 @@ func (w *workspace) runInSandbox(ctx context.Context, c sandbox.Command, stdin *
 	if err != nil {
 		return sandbox.Exit{}, err
 	}
-	exit, err := w.session.Run(ctx, c, stdin, stdout, stderr)
+	exit, err := w.runWatched(ctx, c, stdin, stdout, stderr)
 	waitOut()
 	waitErr()
 	return exit, err

@@ -163,5 +163,5 @@ func (e *shellExit) status() int {
 
 // onTerminal runs a command on this process's streams.
 func (w *workspace) onTerminal(ctx context.Context, c sandbox.Command) (sandbox.Exit, error) {
-	return w.session.Run(ctx, c, os.Stdin, os.Stdout, os.Stderr)
+	return w.runWatched(ctx, c, os.Stdin, os.Stdout, os.Stderr)
 }

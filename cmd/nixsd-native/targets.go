@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // A located is what an image is made of: a configuration or a flake, on the host and
@@ -44,6 +45,15 @@ func (n needs) locate() ([]located, error) {
 			return nil, err
 		}
 		for _, file := range files {
+			if file != name || name == ownConfig { // nobody named it, but what it is found in
+				folder := name
+				if file == name {
+					folder = "."
+				}
+				if err := staysIn(folder, file); err != nil {
+					return nil, err
+				}
+			}
 			l, err := locateConfig(file, places)
 			if err != nil {
 				return nil, err
@@ -99,6 +109,29 @@ func configsOf(name string) ([]string, error) {
 		return nil, usageErrorf("name a file, or a folder with *.nix files or with folders that have an "+ownConfig+"; for a flake: --flake "+quoted(name), "%s holds no configuration", name)
 	}
 	return all, nil
+}
+
+// staysIn refuses a configuration that is a link out of the folder it was found in: who
+// wrote what is in the folder would choose which other folder the build sees.
+func staysIn(folder, file string) error {
+	to, err := filepath.EvalSymlinks(file)
+	if err != nil {
+		return nil // locateConfig says so
+	}
+	if folder, err = filepath.EvalSymlinks(folder); err == nil {
+		folder, err = filepath.Abs(folder)
+	}
+	if err == nil {
+		to, err = filepath.Abs(to)
+	}
+	if rel, relErr := filepath.Rel(folder, to); err == nil && relErr == nil && filepath.IsLocal(rel) {
+		return nil
+	}
+	name := file
+	if !filepath.IsAbs(name) {
+		name = "./" + name
+	}
+	return usageErrorf("if that is as you want it, name the file itself: "+quoted(name), "configuration %s is a link out of its folder, to %s", file, to)
 }
 
 func isFile(name string) bool {
@@ -166,6 +199,9 @@ func stems(all []located) ([]string, error) {
 	var names []string
 	for i, l := range all {
 		name := l.stem()
+		if len(all) > 1 && strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) {
+			return nil, usageErrorf("rename it", "an image cannot be called after %q", l.Name)
+		}
 		if j := slices.Index(names, name); j >= 0 {
 			if all[j].File == l.File && all[j].Flake == l.Flake {
 				return nil, usageErrorf("name it once; a folder names all that are in it", "%s stands twice among what is to be built, the first time as %s", l.Name, all[j].Name)

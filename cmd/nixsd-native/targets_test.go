@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
 )
 
 // filesT makes a folder with files, whose content is their name, and enters it.
@@ -130,6 +131,51 @@ func TestHostPath(t *testing.T) {
 	} {
 		if got := w.hostPath(text); got != want {
 			t.Errorf("hostPath(%q) = %q; want %q", text, got, want)
+		}
+	}
+}
+
+// A configuration that nobody named must not be a link that lets the build see another
+// folder; one that is named may.
+func TestLinksOut(t *testing.T) {
+	filesT(t, "many/a.nix", "elsewhere/b.nix", "within/a.nix", "one/a.nix")
+	for link, to := range map[string]string{
+		"many/b.nix": "../elsewhere/b.nix", "within/b.nix": "a.nix", "one/sd-card.nix": "../elsewhere/b.nix", "sd-card.nix": "elsewhere/b.nix",
+		"elsewhere/sd-card.nix": "/etc/passwd",
+	} {
+		if err := os.Symlink(to, link); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, bad := range map[string]string{
+		"many": "many/b.nix", "within": "", "one": "one/sd-card.nix", "elsewhere": "elsewhere/sd-card.nix",
+		"many/b.nix": "", "one/sd-card.nix": "", "sd-card.nix": "", "./elsewhere/sd-card.nix": "",
+	} {
+		_, err := needs{configs: []string{name}}.locate()
+		switch {
+		case bad == "" && err != nil:
+			t.Errorf("locate(%q) = %v", name, err)
+		case bad != "" && (exitCode(err) != exitUsage || !strings.Contains(err.Error(), bad) || !strings.Contains(hints(err)[0], "./"+bad)):
+			t.Errorf("locate(%q) = %v, hints %q; want a usage error with %s", name, err, hints(err), bad)
+		}
+	}
+	if err := os.Remove("sd-card.nix"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("/etc/passwd", "sd-card.nix"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := (needs{configs: []string{"sd-card.nix"}}).locate(); exitCode(err) != exitUsage {
+		t.Errorf("the default configuration, a link to /etc/passwd: %v; want a usage error", err)
+	}
+}
+
+// Names that are more than text to a terminal become no names of images.
+func TestUnprintableStems(t *testing.T) {
+	for _, name := range []string{"a\nb.nix", "a\x1b[2Jb.nix", "a\u202eb.nix"} {
+		_, err := stems([]located{{Name: "b.nix", File: "b.nix"}, {Name: name, File: name}})
+		if exitCode(err) != exitUsage || strings.ContainsFunc(err.Error(), func(r rune) bool { return !unicode.IsPrint(r) }) {
+			t.Errorf("stems with %q = %v; want a usage error in print", name, err)
 		}
 	}
 }

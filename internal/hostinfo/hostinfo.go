@@ -12,6 +12,12 @@ import (
 	"strings"
 )
 
+// A Disk is a file system: bytes, and inodes where it counts them.
+type Disk struct {
+	Size, Free        int64
+	AllInodes, Inodes int64 // Inodes are free
+}
+
 // Memory returns the host's memory and how much of it programs can still get, in
 // bytes.
 func Memory() (total, available int64, err error) {

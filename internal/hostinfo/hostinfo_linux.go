@@ -15,12 +15,15 @@ func KernelRelease() string {
 	return unix.ByteSliceToString(u.Release[:])
 }
 
-// DiskFree returns what an ordinary user can still write to the file system of dir:
-// bytes and inodes.
-func DiskFree(dir string) (bytes, inodes int64, err error) {
+// DiskOf returns the size of the file system of dir and what an ordinary user can still
+// write to it.
+func DiskOf(dir string) (Disk, error) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil {
-		return 0, 0, &os.PathError{Op: "statfs", Path: dir, Err: err}
+		return Disk{}, &os.PathError{Op: "statfs", Path: dir, Err: err}
 	}
-	return int64(st.Bavail) * st.Bsize, int64(st.Ffree), nil
+	return Disk{
+		Size: int64(st.Blocks) * st.Bsize, Free: int64(st.Bavail) * st.Bsize,
+		AllInodes: int64(st.Files), Inodes: int64(st.Ffree),
+	}, nil
 }

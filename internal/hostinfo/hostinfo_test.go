@@ -21,11 +21,11 @@ func TestThisHost(t *testing.T) {
 	if total, available, err := Memory(); err != nil || available > total {
 		t.Errorf("Memory = %d, %d, %v", total, available, err)
 	}
-	if bytes, _, err := DiskFree(t.TempDir()); err != nil || bytes < 0 {
-		t.Errorf("DiskFree = %d, %v", bytes, err)
+	if d, err := DiskOf(t.TempDir()); err != nil || d.Free < 0 || d.Free > d.Size || d.Inodes > d.AllInodes {
+		t.Errorf("DiskOf = %+v, %v", d, err)
 	}
-	if _, _, err := DiskFree("/nonexistent"); err == nil {
-		t.Error("DiskFree of a missing folder succeeded")
+	if _, err := DiskOf("/nonexistent"); err == nil {
+		t.Error("DiskOf a missing folder succeeded")
 	}
 	if KernelRelease() == "" {
 		t.Error("KernelRelease is empty")

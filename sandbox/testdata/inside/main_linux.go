@@ -28,6 +28,8 @@ func main() {
 		json.NewEncoder(os.Stdout).Encode(look())
 	case "try":
 		json.NewEncoder(os.Stdout).Encode(try())
+	case "calls":
+		json.NewEncoder(os.Stdout).Encode(calls())
 	case "cat":
 		n, err := io.Copy(os.Stdout, os.Stdin)
 		fmt.Fprintln(os.Stderr, n, err)
@@ -140,7 +142,7 @@ func look() facts {
 		name, value, _ := strings.Cut(line, ":")
 		f.Status[name] = strings.TrimSpace(value)
 	}
-	for name, resource := range map[string]int{"core": unix.RLIMIT_CORE, "files": unix.RLIMIT_NOFILE} {
+	for name, resource := range map[string]int{"core": unix.RLIMIT_CORE, "files": unix.RLIMIT_NOFILE, "tasks": unix.RLIMIT_NPROC} {
 		// The program itself raises its limit of files; what it was given stands here.
 		var l unix.Rlimit
 		unix.Getrlimit(resource, &l)

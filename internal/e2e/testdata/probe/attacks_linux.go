@@ -40,6 +40,7 @@ func attacks(s spec) []attack {
 	add("use sysrq", func() error { return open("/proc/sysrq-trigger", os.O_WRONLY) })
 	add("write to the program that process 1 runs", func() error { return open("/proc/1/exe", os.O_WRONLY) })
 	add("set the clock", setClock)
+	all = append(all, reaches(s)...)
 	if s.Mode == "sandbox" || s.Mode == "builder" {
 		add("regain a capability", regain)
 	}

@@ -5,12 +5,14 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"runtime"
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -26,6 +28,7 @@ type spec struct {
 	Hidden    []string // what must not be seen
 	ReadOnly  []string // folders that must not be written to
 	Store     []string // store paths that must not change
+	Emulated  bool     // this program runs under emulation
 	Pid       int      // a process of the host
 	Disk      int      // device number of the host's disk
 	Connect   []string // addresses of listeners on the host, tcp:HOST:PORT or unix:@NAME
@@ -46,6 +49,22 @@ type report struct {
 }
 
 func main() {
+	switch os.Args[1] {
+	case "wait": // for the end of standard input
+		io.Copy(io.Discard, os.Stdin)
+		return
+	case "fill":
+		fill(os.Args[2])
+	case "leave":
+		if err := leave(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		if len(os.Args) > 2 {
+			time.Sleep(time.Hour) // with all of it in place
+		}
+		return
+	}
 	var s spec
 	if err := json.Unmarshal([]byte(os.Args[1]), &s); err != nil {
 		fmt.Fprintln(os.Stderr, err)

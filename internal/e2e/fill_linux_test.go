@@ -1,0 +1,83 @@
+package e2e
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"testing"
+
+	"nixsd-native/internal/testenv"
+)
+
+// smallDisk is the size of the disk that is filled, in bytes: what the store of the demo
+// takes, and half of it again.
+const smallDisk = 1500 << 20
+
+// A builder that fills the disk, at once or bit by bit, is stopped before others have
+// nothing left, and what it wrote is gone.
+func TestFillDisk(t *testing.T) {
+	check := mustStay(t)
+	p := rootBuild(t)
+	small := places{filepath.Join(mountSmallDisk(t), "state"), p.cache}
+	if out, err := exec.Command("cp", "--archive", p.state, small.state).CombinedOutput(); err != nil {
+		t.Fatalf("cp: %v: %s", err, out)
+	}
+	path := addProbe(t, job{as: root()}, small, runtime.GOARCH)
+	before := freeOn(t, small.state)
+	for _, how := range []string{"reserved", "inodes", "bytes"}[:testenv.Times(1, 3)] {
+		r := run(t, job{as: root(), args: probeArgs(small, path, "fill", how)})
+		r.mustBeClear(t, how, exitOutput, "is almost full")
+		if r.took > patience/2 {
+			t.Errorf("%s: it took %v", how, r.took)
+		}
+		after := freeOn(t, small.state)
+		t.Logf("%s: stopped after %v; free before and after: %d, %d MiB; %d, %d inodes", how, r.took, before.bytes>>20, after.bytes>>20, before.inodes, after.inodes)
+		if after.bytes < before.bytes-8<<20 || after.inodes < before.inodes-100 {
+			t.Errorf("%s: %+v are free afterwards; before it were %+v", how, after, before)
+		}
+		must(t, job{as: root(), args: small.with("shell", "--demo", "-q", "--offline", "--", "nix-store", "--verify-path", path)})
+	}
+	check(t)
+}
+
+// mountSmallDisk mounts an empty disk until the test ends, and returns where.
+func mountSmallDisk(t *testing.T) string {
+	t.Helper()
+	image, dir := filepath.Join(lab(), "small.img"), filepath.Join(lab(), "small")
+	if err := os.WriteFile(image, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.Remove(image) })
+	if err := os.Truncate(image, smallDisk); err != nil {
+		t.Fatal(err)
+	}
+	output(t, testenv.NeedProgram(t, "mkfs.ext4"), "-q", "-m", "0", image)
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command(testenv.NeedProgram(t, "mount"), "-o", "loop", image, dir).CombinedOutput()
+	if err != nil {
+		testenv.Need(t, "loop devices", err)
+		t.Fatalf("mount: %v: %s", err, out)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(dir, 0); err != nil {
+			t.Error(err)
+		}
+		os.Remove(dir)
+	})
+	return dir
+}
+
+type free struct{ bytes, inodes int64 }
+
+func freeOn(t *testing.T, dir string) free {
+	t.Helper()
+	var st syscall.Statfs_t
+	if err := syscall.Statfs(dir, &st); err != nil {
+		t.Fatal(err)
+	}
+	return free{int64(st.Bavail) * st.Bsize, int64(st.Ffree)}
+}
