@@ -86,7 +86,7 @@ func becomeRoot(spec *os.File) int {
 	if os.Getuid() != 0 {
 		return 1 // the parent went away or reports why there are no maps
 	}
-	syscall.Exec("/proc/self/exe", []string{Arg0}, nil)
+	syscall.Exec("/proc/self/exe", []string{Arg0}, childEnvironment())
 	return 1
 }
 

@@ -102,7 +102,7 @@ func start(o Options, control *os.File) (*exec.Cmd, error) {
 	}
 	defer specR.Close()
 	cmd := &exec.Cmd{
-		Path: fmt.Sprintf("/proc/self/fd/%d", exe.Fd()), Args: []string{Arg0}, Env: []string{}, Dir: "/",
+		Path: fmt.Sprintf("/proc/self/fd/%d", exe.Fd()), Args: []string{Arg0}, Env: childEnvironment(), Dir: "/",
 		Stderr: o.Stderr, ExtraFiles: []*os.File{control, specR}, SysProcAttr: attributes(o),
 	}
 	if err := cmd.Start(); err != nil {
@@ -120,6 +120,12 @@ func start(o Options, control *os.File) (*exec.Cmd, error) {
 		specW.Close()
 	}()
 	return cmd, nil
+}
+
+// childEnvironment is that of the child side itself. Without, Go's runtime would keep files
+// of the host's cgroups open, from which it learns how many processors to use.
+func childEnvironment() []string {
+	return []string{"GODEBUG=containermaxprocs=0", fmt.Sprintf("GOMAXPROCS=%d", runtime.GOMAXPROCS(0))}
 }
 
 // closeOnExec keeps the descriptors that this process was started with, such as a

@@ -27,6 +27,7 @@ type spec struct {
 	ReadOnly  []string
 	Store     []string
 	Emulated  bool
+	Entered   bool
 	Pid       int
 	Disk      int
 	Connect   []string
@@ -212,7 +213,7 @@ func TestEnteredAttacks(t *testing.T) {
 	nsenter := testenv.NeedProgram(t, "nsenter")
 	path := addProbe(t, job{as: root()}, p, runtime.GOARCH)
 	s := targets(t, p)
-	s.Mode, s.ReadOnly, s.Connect = "entered", []string{"/inputs", "/config"}, nil
+	s.Mode, s.Entered, s.ReadOnly, s.Connect = "entered", true, []string{"/inputs", "/config"}, nil
 	config := root().write(t, "entered/sd-card.nix", slowImage(t, "entered"))
 	build := start(t, job{as: root(), args: buildArgs(t, root(), p, "entered-out", config)})
 	build.await("the image is built", building(imageName))

@@ -10,8 +10,8 @@ import (
 )
 
 // No process in the sandbox, its first one and Nix's builders among them, has anything of
-// the host open: no folder or file of another mount namespace, no namespace but its own,
-// no socket of monitor or worker.
+// the host open: no folder or file of a mount that none of them sees, no namespace but
+// theirs, no socket of monitor or worker.
 func TestDescriptors(t *testing.T) {
 	check := mustStay(t)
 	p := rootBuild(t)
@@ -20,24 +20,26 @@ func TestDescriptors(t *testing.T) {
 	build.await("the image is built", building(imageName))
 	monitor := build.cmd.Process.Pid
 	outside := append(descriptors(monitor), descriptors(childNamed(t, monitor, workerName))...)
-	processes, files := 0, 0
+	var inside []int
 	for _, d := range descendants(monitor) {
-		if ns := namespace(d.pid, "user"); ns == "" || ns == namespace(os.Getpid(), "user") {
-			continue
+		if ns := namespace(d.pid, "user"); ns != "" && ns != namespace(os.Getpid(), "user") {
+			inside = append(inside, d.pid)
 		}
-		all := descriptors(d.pid)
-		processes, files = processes+1, files+len(all)
-		for _, f := range all {
-			if why := f.foreign(d.pid, outside); why != "" {
-				t.Errorf("process %v has %s open, %s", d, f.link, why)
+	}
+	files := 0
+	for _, pid := range inside {
+		for _, f := range descriptors(pid) {
+			files++
+			if why := f.foreign(inside, outside); why != "" {
+				t.Errorf("process %d has %s open, %s", pid, f.link, why)
 			}
 		}
 	}
-	t.Logf("%d descriptors of %d processes", files, processes)
-	if processes < 3 || files < 10 {
-		t.Errorf("saw %d descriptors of %d processes; want more", files, processes)
+	t.Logf("%d descriptors of %d processes", files, len(inside))
+	if len(inside) < 3 || files < 10 {
+		t.Errorf("saw %d descriptors of %d processes; want more", files, len(inside))
 	}
-	controlDescriptors(t, childNamed(t, monitor, sandboxName), outside)
+	controlDescriptors(t, inside, outside)
 	if err := interrupt(build); err != nil {
 		t.Error(err)
 	}
@@ -45,7 +47,7 @@ func TestDescriptors(t *testing.T) {
 }
 
 // controlDescriptors fails unless what a process must not have would be noticed.
-func controlDescriptors(t *testing.T, first int, outside []descriptor) {
+func controlDescriptors(t *testing.T, inside []int, outside []descriptor) {
 	t.Helper()
 	for _, name := range []string{"/", "/etc/passwd", "/proc/self/ns/mnt"} {
 		f, err := os.Open(name)
@@ -56,7 +58,7 @@ func controlDescriptors(t *testing.T, first int, outside []descriptor) {
 	}
 	noticed := 0
 	for _, f := range append(descriptors(os.Getpid()), outside...) {
-		if f.foreign(first, outside) != "" {
+		if f.foreign(inside, outside) != "" {
 			noticed++
 		}
 	}
@@ -89,28 +91,36 @@ func descriptors(pid int) []descriptor {
 	return all
 }
 
-// foreign says why a process in a sandbox must not have this open, or "".
-func (d descriptor) foreign(pid int, outside []descriptor) string {
+// foreign says why no process of a sandbox may have this open, or "".
+func (d descriptor) foreign(inside []int, outside []descriptor) string {
+	kind, _, _ := strings.Cut(d.link, ":")
 	switch {
 	case d.link == "/dev/null":
-		return "" // as its standard input, from outside
+		return "" // as standard input, from outside
 	case d.mount != "":
-		mounts, _ := os.ReadFile(fmt.Sprintf("/proc/%d/mountinfo", pid))
-		for line := range strings.Lines(string(mounts)) {
-			if id, _, _ := strings.Cut(line, " "); id == d.mount {
-				return ""
-			}
+		if !slices.ContainsFunc(inside, func(pid int) bool { return hasMount(pid, d.mount) }) {
+			return "of another mount namespace"
 		}
-		return "of another mount namespace"
-	case strings.HasPrefix(d.link, "socket:"):
+	case kind == "socket":
 		if slices.Contains(outside, d) {
 			return "of monitor or worker"
 		}
-	case strings.HasPrefix(d.link, "pipe:"), strings.HasPrefix(d.link, "anon_inode:"), strings.HasPrefix(d.link, "/memfd:"):
-	default: // a namespace, such as mnt:[4026531840]
-		if kind, _, _ := strings.Cut(d.link, ":"); d.link != namespace(pid, kind) {
-			return "of another namespace"
+	case kind == "pipe" || kind == "anon_inode" || kind == "/memfd":
+	default: // a namespace, such as mnt:[4026531840]; Nix keeps those of its builders
+		if !slices.ContainsFunc(inside, func(pid int) bool { return d.link == namespace(pid, kind) }) {
+			return "of nobody in the sandbox"
 		}
 	}
 	return ""
+}
+
+// hasMount reports whether a process sees the mount with an id.
+func hasMount(pid int, id string) bool {
+	mounts, _ := os.ReadFile(fmt.Sprintf("/proc/%d/mountinfo", pid))
+	for line := range strings.Lines(string(mounts)) {
+		if first, _, _ := strings.Cut(line, " "); first == id {
+			return true
+		}
+	}
+	return false
 }

@@ -29,6 +29,7 @@ type spec struct {
 	ReadOnly  []string // folders that must not be written to
 	Store     []string // store paths that must not change
 	Emulated  bool     // this program runs under emulation
+	Entered   bool     // it came from outside, and so without the sandbox's filter of system calls
 	Pid       int      // a process of the host
 	Disk      int      // device number of the host's disk
 	Connect   []string // addresses of listeners on the host, tcp:HOST:PORT or unix:@NAME

@@ -22,10 +22,14 @@ func reaches(s spec) []attack {
 		{"read the memory of a process of the host", func() error { return open(fmt.Sprintf("/proc/%d/mem", s.Pid), os.O_RDONLY) }},
 		{"write to the emulator", func() error { return open("/run/nixsd/qemu-aarch64-static", os.O_WRONLY) }},
 		{"register a handler", registerHandler},
-		{"use the keyring", useKeyring},
-		{"load a BPF program", func() error { return call(unix.SYS_BPF, 0, 0, 0) }},
-		{"see what processors do", func() error { return call(unix.SYS_PERF_EVENT_OPEN, 0, 0, 0) }},
-		{"use io_uring", func() error { return call(unix.SYS_IO_URING_SETUP, 0, 0, 0) }},
+	}
+	if !s.Entered {
+		all = append(all, []attack{
+			{"use the keyring", useKeyring},
+			{"load a BPF program", func() error { return call(unix.SYS_BPF, 0, 0, 0) }},
+			{"see what processors do", func() error { return call(unix.SYS_PERF_EVENT_OPEN, 0, 0, 0) }},
+			{"use io_uring", func() error { return call(unix.SYS_IO_URING_SETUP, 0, 0, 0) }},
+		}...)
 	}
 	if s.Mode != "entered" { // who has all capabilities may enter what is below
 		all = append(all, attack{"enter another namespace", func() error { return aside(enterNamespaces) }})
