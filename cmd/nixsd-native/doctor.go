@@ -116,6 +116,8 @@ func (d *doctor) emulationFindings(ctx context.Context) {
 	_, isRoot := d.privileges.(*monitorClient)
 	status, err := binfmt.ReadStatus(ctx, runDir, &binfmt.Host{})
 	switch {
+	case isRoot && private != nil && !binfmt.Known(os.DirFS("/")): // though to try makes the kernel load it
+		d.problem("host handler", private)
 	case isRoot && err == nil:
 		d.ok("host handler", "binfmt_misc is %s", map[bool]string{true: "mounted", false: "not mounted; a build mounts it for itself"}[status.Mounted])
 	case isRoot:

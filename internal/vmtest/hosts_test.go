@@ -42,7 +42,8 @@ func start(t *testing.T, r release, memory int) *machine {
 	testenv.OnDemand(t, "vm")
 	t.Parallel() // a machine keeps one processor busy
 	m := boot(t, r, memory)
-	m.sh(t, "systemctl stop '*.timer'; chown -R user:user /home/user /srv/cache; chown other:other /home/other; uname -a; free -m")
+	// What begins by itself would come between a look before and one after.
+	m.sh(t, "systemctl stop '*.timer' getty.target 'getty@*' getty-static; chown -R user:user /home/user /srv/cache; chown other:other /home/other; uname -a; free -m")
 	return m
 }
 
@@ -58,10 +59,13 @@ func (m *machine) mustHaveBuilt(t *testing.T, r reply, out, emulation string) {
 	if want := hashOf(t, reference(t)); got != want {
 		t.Errorf("%s: the image has sha256 %s; want %s as here", m.release, got, want)
 	}
-	if manifest := m.sh(t, "cat "+image+".json; stat -c owner=%U "+image); !strings.Contains(manifest, `"emulation": "`+emulation+`"`) || !strings.Contains(manifest, "owner=user") {
+	if manifest := m.sh(t, "cat "+manifestOf(image)+"; stat -c owner=%U "+image); !strings.Contains(manifest, `"emulation": "`+emulation+`"`) || !strings.Contains(manifest, "owner=user") {
 		t.Errorf("%s: the manifest, or the owner, is %s; want emulation %s, user", m.release, manifest, emulation)
 	}
 }
+
+// manifestOf is what lies beside an image.
+func manifestOf(image string) string { return strings.TrimSuffix(image, ".img") + ".json" }
 
 func hashOf(t *testing.T, name string) string {
 	t.Helper()
@@ -101,9 +105,7 @@ func TestDebian12(t *testing.T) {
 	})
 	m.sh(t, `grep binfmt_misc /proc/modules && modprobe -r binfmt_misc
 echo "install binfmt_misc /bin/false" >/etc/modprobe.d/no.conf`)
-	m.mustStay(t, "after a build whose module cannot be had", func() {
-		m.asRoot(t, build("refused")...).mustRefuse(t, "no module", "there is no binfmt_misc at /proc/sys/fs/binfmt_misc", "sudo modprobe binfmt_misc")
-	})
+	m.mustSay(t, "root without the module", m.asRoot, "there is no binfmt_misc at /proc/sys/fs/binfmt_misc", "sudo modprobe binfmt_misc")
 }
 
 // On Debian 13 (Linux 6.12) a user builds with a handler of his own, whose module is
@@ -181,13 +183,13 @@ func testAppArmor(t *testing.T, m *machine) {
 func TestDebian13Arm64(t *testing.T) {
 	m := start(t, release{"trixie", "arm64"}, 2048)
 	m.mustStay(t, "after a build", func() {
-		if r := m.asUser(t, build("first")...); r.Status != 0 || strings.Contains(r.Err, "emulation") {
+		if r := m.asUser(t, build("first")...); r.Status != 0 {
 			t.Fatalf("build = %d\n%s", r.Status, r.Err)
 		}
 	})
 	m.mustWork(t, "root", m.asRoot)
 	const image = "/home/user/first/" + imageName
-	if manifest := m.sh(t, "cat "+image+".json"); !strings.Contains(manifest, `"emulation": "none"`) || strings.Contains(manifest, `"emulator"`) {
+	if manifest := m.sh(t, "cat "+manifestOf(image)); !strings.Contains(manifest, `"emulation": "none"`) || strings.Contains(manifest, `"emulator"`) {
 		t.Errorf("the manifest is %s; want no emulation", manifest)
 	}
 	if found := m.sh(t, "ls /srv/cache | grep qemu-user || true; grep binfmt_misc /proc/modules || true"); found != "" {

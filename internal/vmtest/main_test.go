@@ -22,9 +22,12 @@ func runAll(m *testing.M) int {
 	return status
 }
 
-// lab is the folder of this run.
+// lab is the folder of this run, which all users can reach.
 var lab = sync.OnceValue(func() string {
 	dir, err := os.MkdirTemp("", "nixsd-vm-*")
+	if err == nil {
+		err = os.Chmod(dir, 0o755)
+	}
 	if err != nil {
 		panic(err)
 	}
