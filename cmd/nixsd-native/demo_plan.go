@@ -29,7 +29,7 @@ type demoPlan struct {
 
 // demoPlanVersion changes whenever the same packages would be made into something
 // else.
-const demoPlanVersion = 2
+const demoPlanVersion = 3
 
 type demoPlanSet struct {
 	Packages []debian.Package    `json:"packages"`
