@@ -70,5 +70,9 @@ run "linux"
       done
     done
     depmod -b $out $version
+    # It writes in the order in which the file system of the builder lists its files.
+    for table in dep alias symbols; do
+      LC_ALL=C sort -o $tree/modules.$table $tree/modules.$table
+    done
     echo $version > $out/version
   ''
