@@ -70,7 +70,7 @@ func TestBombs(t *testing.T) {
 		memory int64 // bound
 	}{
 		{"xz, one block", func() []byte { return zeros(t) }, 64 << 20, large},
-		{"xz, many streams", func() []byte { return bytes.Repeat(zeros(t), 14) }, 14 * 64 << 20, 1200 << 20},
+		{"xz, many streams", func() []byte { return bytes.Repeat(zeros(t), 20) }, 20 * 64 << 20, 1280 << 20},
 		{"xz, a dictionary of 4 GiB", func() []byte { return wideXZ(t) }, 0, large},
 		{"zstd, 2 GiB", func() []byte { return rleZstd(16<<10, 20) }, 2 << 30, large},
 		{"zstd, a window of 128 MiB", func() []byte { return rleZstd(4<<10, 27) }, 512 << 20, 2 * large},
@@ -79,11 +79,23 @@ func TestBombs(t *testing.T) {
 		{"gzip, many members", func() []byte { return bytes.Repeat(zeroGzip(t, 16<<20), 32) }, 32 * 16 << 20, large},
 	} {
 		t.Run(bomb.name, func(t *testing.T) {
+			if bomb.memory > 1<<30 {
+				testenv.OnDemand(t, "long")
+			}
 			got := testenv.Memory(t, func() error { return explode(bomb.file(), bomb.grows) })
 			if t.Logf("%d MiB in %d MiB", bomb.grows>>20, got>>20); got > bomb.memory {
 				t.Errorf("it took %d bytes; want at most %d", got, bomb.memory)
 			}
 		})
+	}
+}
+
+// The more memory blocks take, the fewer are decoded at once.
+func TestFitting(t *testing.T) {
+	for size, want := range map[int64]int{1: 15, 24 << 20: 11, maxParallelBlock: 8} {
+		if got := fitting(size); got != want {
+			t.Errorf("fitting(%d) = %d; want %d", size, got, want)
+		}
 	}
 }
 

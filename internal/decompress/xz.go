@@ -41,9 +41,11 @@ func newXZ(r io.ReaderAt, size int64, workers int) (io.ReadCloser, error) {
 		}
 		return readAhead(&checked{zr, func() error { return nil }, "xz"}), nil
 	}
-	workers = min(workers, int(maxParallelMemory/(largest(blocks)+maxDictionary)))
-	return startParallel(r, blocks, workers), nil
+	return startParallel(r, blocks, min(workers, fitting(largest(blocks)))), nil
 }
+
+// fitting returns how many blocks of a size may be decoded beside each other.
+func fitting(size int64) int { return int(maxParallelMemory / (size + maxDictionary)) }
 
 // A parallel hands out the decoded blocks in order.
 type parallel struct {
