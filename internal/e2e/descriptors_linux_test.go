@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // No process in the sandbox, its first one and Nix's builders among them, has anything of
@@ -20,20 +21,13 @@ func TestDescriptors(t *testing.T) {
 	build.await("the image is built", building(imageName))
 	monitor := build.cmd.Process.Pid
 	outside := append(descriptors(monitor), descriptors(childNamed(t, monitor, workerName))...)
-	var inside []int
-	for _, d := range descendants(monitor) {
-		if ns := namespace(d.pid, "user"); ns != "" && ns != namespace(os.Getpid(), "user") {
-			inside = append(inside, d.pid)
-		}
+	inside, files, leaks := lookInside(monitor, outside)
+	for end := time.Now().Add(10 * time.Second); (len(leaks) > 0 || len(inside) < 3) && time.Now().Before(end); {
+		time.Sleep(200 * time.Millisecond) // processes come and go while they are looked at
+		inside, files, leaks = lookInside(monitor, outside)
 	}
-	files := 0
-	for _, pid := range inside {
-		for _, f := range descriptors(pid) {
-			files++
-			if why := f.foreign(inside, outside); why != "" {
-				t.Errorf("process %d has %s open, %s", pid, f.link, why)
-			}
-		}
+	for _, leak := range leaks {
+		t.Error(leak)
 	}
 	t.Logf("%d descriptors of %d processes", files, len(inside))
 	if len(inside) < 3 || files < 10 {
@@ -44,6 +38,25 @@ func TestDescriptors(t *testing.T) {
 		t.Error(err)
 	}
 	check(t)
+}
+
+// lookInside lists the processes in the sandbox of a build, counts what they have open,
+// and says what of it they must not have.
+func lookInside(monitor int, outside []descriptor) (inside []int, files int, leaks []string) {
+	for _, d := range descendants(monitor) {
+		if ns := namespace(d.pid, "user"); ns != "" && ns != namespace(os.Getpid(), "user") {
+			inside = append(inside, d.pid)
+		}
+	}
+	for _, pid := range inside {
+		for _, f := range descriptors(pid) {
+			files++
+			if why := f.foreign(inside, outside); why != "" {
+				leaks = append(leaks, fmt.Sprintf("process %d has %s open, %s", pid, f.link, why))
+			}
+		}
+	}
+	return inside, files, leaks
 }
 
 // controlDescriptors fails unless what a process must not have would be noticed.
