@@ -16,13 +16,13 @@ import (
 )
 
 // Packages whose tests run as aarch64 programs: parsers, and all that looks at the machine.
-// Those of slowPackages, which hash and compress much or wait for the network, on demand.
+// Those of slowPackages, which hash, compress, link or wait for long, on demand.
 var (
-	emulatedPackages = []string{
-		"binfmt", "internal/deb", "internal/debian", "internal/decompress", "internal/hostinfo", "internal/image",
-		"internal/sbom", "internal/untar", "internal/wire", "nix", "qemu", "sandbox",
+	emulatedPackages = []string{"binfmt", "internal/deb", "internal/hostinfo", "internal/wire", "nix", "qemu", "sandbox"}
+	slowPackages     = []string{
+		"internal/bundle", "internal/debian", "internal/decompress", "internal/demo", "internal/fetch", "internal/image",
+		"internal/monitor", "internal/sbom", "internal/sshclient", "internal/untar", "internal/upstream",
 	}
-	slowPackages = []string{"internal/bundle", "internal/demo", "internal/fetch", "internal/monitor", "internal/sshclient", "internal/upstream"}
 )
 
 // Our own tests pass as aarch64 programs that the handler of binfmt register runs.
