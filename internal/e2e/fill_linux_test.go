@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -12,9 +13,8 @@ import (
 	"nixsd-native/internal/testenv"
 )
 
-// smallDisk is the size of the disk that is filled, in bytes: what the store of the demo
-// takes, and half of it again.
-const smallDisk = 1500 << 20
+// smallRoom is how much more the disk that is filled has than the store takes, in bytes.
+const smallRoom = 700 << 20
 
 // A builder that fills the disk, at once or bit by bit, is stopped before others have
 // nothing left, and what it wrote is gone.
@@ -22,7 +22,7 @@ func TestFillDisk(t *testing.T) {
 	check := mustStay(t)
 	t.Cleanup(func() { check(t) }) // when the disk is gone
 	p := rootBuild(t)
-	small := places{filepath.Join(mountSmallDisk(t), "state"), p.cache}
+	small := places{filepath.Join(mountSmallDisk(t, diskUsage(t, p.state)+smallRoom), "state"), p.cache}
 	if out, err := exec.Command("cp", "--archive", p.state, small.state).CombinedOutput(); err != nil {
 		t.Fatalf("cp: %v: %s", err, out)
 	}
@@ -45,15 +45,27 @@ func TestFillDisk(t *testing.T) {
 	}
 }
 
-// mountSmallDisk mounts an empty disk until the test ends, and returns where.
-func mountSmallDisk(t *testing.T) string {
+// diskUsage is what a folder takes on disk, in bytes.
+func diskUsage(t *testing.T, dir string) int64 {
+	t.Helper()
+	kib, _, _ := strings.Cut(output(t, "du", "-sk", dir), "\t")
+	n, err := strconv.ParseInt(kib, 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n << 10
+}
+
+// mountSmallDisk mounts an empty disk of so many bytes until the test ends, and returns
+// where.
+func mountSmallDisk(t *testing.T, size int64) string {
 	t.Helper()
 	image, dir := filepath.Join(lab(), "small.img"), filepath.Join(lab(), "small")
 	if err := os.WriteFile(image, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.Remove(image) })
-	if err := os.Truncate(image, smallDisk); err != nil {
+	if err := os.Truncate(image, size); err != nil {
 		t.Fatal(err)
 	}
 	output(t, testenv.NeedProgram(t, "mkfs.ext4"), "-q", "-m", "0", image)

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -28,12 +29,13 @@ var limits = []limit{
 // fullDisk mounts a file system of its own (ENOSPC).
 func fullDisk(t *testing.T, dir, size string) (grow func()) {
 	t.Helper()
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "mode=777,size="+size); err != nil {
+	owned := fmt.Sprintf("mode=755,uid=%d,gid=%d,size=", user().uid, user().uid)
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, owned+size); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
 	return func() {
-		if err := unix.Mount("tmpfs", dir, "tmpfs", unix.MS_REMOUNT, "mode=777,size=4g"); err != nil {
+		if err := unix.Mount("tmpfs", dir, "tmpfs", unix.MS_REMOUNT, owned+"4g"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -56,7 +58,7 @@ func quota(t *testing.T, dir, size string) (grow func()) {
 	t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
 	output(t, btrfs, "quota", "enable", dir)
 	output(t, btrfs, "qgroup", "limit", size, dir)
-	if err := os.Chmod(dir, 0o777); err != nil {
+	if err := os.Chown(dir, user().uid, user().uid); err != nil {
 		t.Fatal(err)
 	}
 	return func() { output(t, btrfs, "qgroup", "limit", "none", dir) }
