@@ -262,7 +262,8 @@ func (k *killer) check(t *testing.T) {
 	if diff := k.before.settled().diff(k.before); diff != "" {
 		t.Errorf("the host changed: %s", diff)
 	}
-	want := []string{imageName, imageName + ".sha256", strings.TrimSuffix(imageName, ".img") + ".json"}
+	stem := strings.TrimSuffix(imageName, ".img")
+	want := []string{stem + ".cdx.json", imageName, imageName + ".sha256", stem + ".json"}
 	if got := listing(t, filepath.Join(k.home, "kills")); !slices.Equal(got, want) {
 		t.Errorf("the output folder has %q; want %q", got, want)
 	}

@@ -248,9 +248,7 @@ func TestPowerCut(t *testing.T) {
 
 // buildCuts cuts builds over an image and a store of an earlier one.
 func buildCuts(t *testing.T, kind string, p places) {
-	if kind != "ext4" {
-		testenv.OnDemand(t, "long")
-	}
+	testenv.OnDemand(t, "long")
 	d := newDisk(t, user(), kind, "cut-build")
 	d.cache = p.cache
 	output(t, testenv.NeedProgram(t, "cp"), "--archive", p.state, d.state)
@@ -261,6 +259,7 @@ func buildCuts(t *testing.T, kind string, p places) {
 	sums := []string{hashOf(t, out), ""}
 	built := must(t, job{as: d.caller, isolated: true, args: buildArgs(t, d.caller, d.places, "out", "--offline", config)})
 	sums[1] = hashOf(t, out)
+	syscall.Sync() // what this test wrote
 	moments := []func(*process){func(p *process) { p.await("the image is built", building(imageName)) }}
 	for range testenv.Times(0, 9) {
 		moments = append(moments, within(built.took))
