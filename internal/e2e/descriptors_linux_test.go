@@ -8,12 +8,15 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"nixsd-native/internal/testenv"
 )
 
 // No process in the sandbox, its first one and Nix's builders among them, has anything of
 // the host open: no folder or file of a mount that none of them sees, no namespace but
 // theirs, no socket of monitor or worker.
 func TestDescriptors(t *testing.T) {
+	testenv.OnDemand(t, "long")
 	check := mustStay(t)
 	p := rootBuild(t)
 	config := root().write(t, "descriptors/sd-card.nix", slowImage(t, "descriptors"))

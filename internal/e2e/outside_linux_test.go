@@ -58,6 +58,7 @@ func hostile(t *testing.T, path string) []string {
 
 // Whatever the environment says, the same image comes of it, and nobody's programs run.
 func TestHostileEnvironment(t *testing.T) {
+	testenv.OnDemand(t, "long")
 	check := mustStay(t)
 	up, rp := builds(t)
 	path, ran := trojans(t)
@@ -125,6 +126,7 @@ func checkEnvironments(t *testing.T, monitor int) {
 
 // Folders that somebody else could change are refused by every command, at once.
 func TestUnsafeFolders(t *testing.T) {
+	testenv.OnDemand(t, "long")
 	testenv.NeedRoot(t)
 	check := mustStay(t)
 	stranger := userID + 2

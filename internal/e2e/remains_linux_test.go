@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"nixsd-native/internal/testenv"
 )
 
 // nativeSystem is what Nix calls this machine.
@@ -33,6 +35,7 @@ func probeArgs(p places, path string, args ...string) []string {
 // device or a foreign owner, and while the builder can have such files, nobody else can
 // reach them.
 func TestWhatBuildersLeave(t *testing.T) {
+	testenv.OnDemand(t, "long")
 	check := mustStay(t)
 	up, rp := builds(t)
 	for _, c := range []struct {
