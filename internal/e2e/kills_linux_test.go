@@ -123,7 +123,6 @@ type killer struct {
 // left, leave nothing on the host; and what they do leave in the store is good: the
 // last build makes the image that an undisturbed one makes.
 func TestKills(t *testing.T) {
-	testenv.OnDemand(t, "long")
 	seed := uint64(time.Now().UnixNano())
 	if text := os.Getenv(seedVariable); text != "" {
 		n, err := strconv.ParseUint(text, 10, 64)

@@ -58,7 +58,6 @@ func hostile(t *testing.T, path string) []string {
 
 // Whatever the environment says, the same image comes of it, and nobody's programs run.
 func TestHostileEnvironment(t *testing.T) {
-	testenv.OnDemand(t, "long")
 	check := mustStay(t)
 	up, rp := builds(t)
 	path, ran := trojans(t)
