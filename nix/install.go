@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"strings"
 
 	"nixsd-native/internal/decompress"
@@ -24,6 +25,16 @@ type Installation struct {
 
 // Program returns the path of one of Nix's programs.
 func (i Installation) Program(name string) string { return i.Nix + "/bin/" + name }
+
+// Offline returns the arguments of one of Nix's programs with which it does not look for a
+// network. Only the new command line does, by a netlink socket (haveInternet in Nix's
+// src/nix/main.cc); the old programs know no such flag.
+func (i Installation) Offline(argv []string) []string {
+	if argv[0] != i.Program("nix") {
+		return argv
+	}
+	return slices.Insert(slices.Clone(argv), 1, "--offline")
+}
 
 // CABundle returns the file of CA certificates that came with Nix.
 func (i Installation) CABundle() string { return i.CACert + "/etc/ssl/certs/ca-bundle.crt" }

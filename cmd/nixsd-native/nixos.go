@@ -187,11 +187,11 @@ func (w *workspace) resolveNixpkgs(ctx context.Context) (nix.LockedNixpkgs, erro
 	if err != nil {
 		return n, err
 	}
-	if err := checkTarball(e.Path); err != nil {
-		return n, fmt.Errorf("%s: %w", e.URL, err)
-	}
 	if err := nix.CheckChannel(n.Channel, e.URL); n.Channel != "" && err != nil {
 		return n, &codedError{exitVerify, err.Error(), []string{"ask another mirror, or name the other release with --nixos-release"}}
+	}
+	if err := checkTarball(e.Path); err != nil {
+		return n, fmt.Errorf("%s: %w", e.URL, err)
 	}
 	n.URL, n.SHA256 = e.URL, e.SHA256
 	if n.Revision == "" {

@@ -53,6 +53,9 @@ func (w *workspace) runNix(ctx context.Context, argv, env []string) (string, err
 // followNix is runNix that also returns what the program did.
 func (w *workspace) followNix(ctx context.Context, argv, env []string) (string, *nix.Tracker, error) {
 	var out strings.Builder
+	if w.sources.offline {
+		argv = w.nix.Offline(argv)
+	}
 	track := new(nix.Tracker)
 	exit, err := w.runInSandbox(ctx, sandbox.Command{Argv: argv, Env: env, Dir: "/"}, nil,
 		func(r io.Reader) { io.Copy(&out, io.LimitReader(r, maxNixOutput)) },
@@ -122,9 +125,6 @@ func (w *workspace) nixMessage(e nix.Event) {
 	text := strings.TrimSpace(e.Text)
 	if strings.Contains(text, "did not specify '--add-root'") {
 		return // derivations are collected only when somebody asks for it
-	}
-	if w.sources.offline && strings.Contains(text, "you don't have Internet access") {
-		return // as was asked for
 	}
 	if reason, ok := strings.CutPrefix(text, "trace: "+nix.AssemblyMark); ok {
 		w.rep.Note("%s%s", nix.AssemblyMark, reason)

@@ -191,6 +191,7 @@ func TestSandboxAttacks(t *testing.T) {
 	}
 
 	s.ReadOnly = []string{t.TempDir()}
+	mountBinfmt(t)
 	control := probe(t, s)
 	for _, name := range []string{
 		"see " + s.Secret, "see /etc/shadow", "connect to " + s.Connect[0], "connect to " + s.Connect[1],

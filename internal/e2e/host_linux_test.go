@@ -208,15 +208,22 @@ func needEmulation(t *testing.T) {
 	}
 }
 
+// mountBinfmt mounts the host's binfmt_misc until the test ends, unless it is mounted.
+func mountBinfmt(t *testing.T) {
+	t.Helper()
+	if _, err := os.Stat(binfmtDir + "/register"); err == nil {
+		return
+	}
+	err := unix.Mount("binfmt_misc", binfmtDir, "binfmt_misc", 0, "")
+	testenv.Need(t, "binfmt_misc that can be mounted", err)
+	t.Cleanup(func() { unix.Unmount(binfmtDir, 0) })
+}
+
 // foreignHandler registers a handler of somebody else's until the test ends. If that
 // harms nobody, it is one for aarch64 programs, and breaks them.
 func foreignHandler(t *testing.T) {
 	t.Helper()
-	if _, err := os.Stat(binfmtDir + "/register"); err != nil {
-		err := unix.Mount("binfmt_misc", binfmtDir, "binfmt_misc", 0, "")
-		testenv.Need(t, "binfmt_misc that can be mounted", err)
-		t.Cleanup(func() { unix.Unmount(binfmtDir, 0) })
-	}
+	mountBinfmt(t)
 	const name = "nixsd-e2e-foreign"
 	line := ":" + name + ":E::nixsd-e2e::/bin/false:"
 	magic := `\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00`
