@@ -9,14 +9,13 @@ import (
 	"testing"
 	"time"
 
-	"nixsd-native/internal/testenv"
+	"golang.org/x/sys/unix"
 )
 
 // No process in the sandbox, its first one and Nix's builders among them, has anything of
 // the host open: no folder or file of a mount that none of them sees, no namespace but
 // theirs, no socket of monitor or worker.
 func TestDescriptors(t *testing.T) {
-	testenv.OnDemand(t, "long")
 	check := mustStay(t)
 	p := rootBuild(t)
 	config := root().write(t, "descriptors/sd-card.nix", slowImage(t, "descriptors"))
@@ -87,6 +86,7 @@ func controlDescriptors(t *testing.T, inside []int, outside []descriptor) {
 type descriptor struct {
 	link  string // as /proc shows it
 	mount string // id, if it is a file by a name
+	owner string // the user namespace that a namespace of another kind belongs to
 }
 
 // descriptors lists those of a process.
@@ -101,10 +101,28 @@ func descriptors(pid int) []descriptor {
 		d := descriptor{link: link}
 		if strings.HasPrefix(link, "/") && !strings.HasPrefix(link, "/memfd:") {
 			d.mount = statusOf(strings.Replace(name, "/fd/", "/fdinfo/", 1))["mnt_id"]
+		} else if strings.HasPrefix(link, "mnt:[") || strings.HasPrefix(link, "net:[") {
+			d.owner = ownerOf(name)
 		}
 		all = append(all, d)
 	}
 	return all
+}
+
+// ownerOf returns the user namespace that an open namespace belongs to (ioctl_ns(2)), or "".
+func ownerOf(name string) string {
+	f, err := os.Open(name)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	fd, err := unix.IoctlRetInt(int(f.Fd()), unix.NS_GET_USERNS)
+	if err != nil {
+		return "" // no namespace, or a user namespace whose parent is out of sight
+	}
+	defer unix.Close(fd)
+	link, _ := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd))
+	return link
 }
 
 // foreign says why no process of a sandbox may have this open, or "".
@@ -122,8 +140,10 @@ func (d descriptor) foreign(inside []int, outside []descriptor) string {
 			return "of monitor or worker"
 		}
 	case kind == "pipe" || kind == "anon_inode" || kind == "/memfd":
-	default: // a namespace, such as mnt:[4026531840]; Nix keeps those of its builders
-		if !slices.ContainsFunc(inside, func(pid int) bool { return d.link == namespace(pid, kind) }) {
+	default: // a namespace, such as mnt:[4026531840]
+		// Nix keeps those of its builders. A builder leaves its first mount namespace for
+		// a second, so that nobody is in the first, which is its user namespace's.
+		if !slices.ContainsFunc(inside, func(pid int) bool { return d.link == namespace(pid, kind) || d.owner != "" && d.owner == namespace(pid, "user") }) {
 			return "of nobody in the sandbox"
 		}
 	}
