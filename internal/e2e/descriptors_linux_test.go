@@ -143,7 +143,9 @@ func (d descriptor) foreign(inside []int, outside []descriptor) string {
 	default: // a namespace, such as mnt:[4026531840]
 		// Nix keeps those of its builders. A builder leaves its first mount namespace for
 		// a second, so that nobody is in the first, which is its user namespace's.
-		if !slices.ContainsFunc(inside, func(pid int) bool { return d.link == namespace(pid, kind) || d.owner != "" && d.owner == namespace(pid, "user") }) {
+		if !slices.ContainsFunc(inside, func(pid int) bool {
+			return d.link == namespace(pid, kind) || d.owner != "" && d.owner == namespace(pid, "user")
+		}) {
 			return "of nobody in the sandbox"
 		}
 	}

@@ -19,7 +19,6 @@ const smallRoom = 700 << 20
 // A builder that fills the disk, at once or bit by bit, is stopped before others have
 // nothing left, and what it wrote is gone.
 func TestFillDisk(t *testing.T) {
-	testenv.OnDemand(t, "long")
 	check := mustStay(t)
 	t.Cleanup(func() { check(t) }) // when the disk is gone
 	p := rootBuild(t)

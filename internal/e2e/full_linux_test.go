@@ -76,7 +76,6 @@ func (r result) mustBeFull(t *testing.T, what, path, says string) {
 // A disk that is full, or a quota that is used up, ends the run with the folder's name;
 // nothing half is left, what was there stays, and with more space the next run succeeds.
 func TestFullDisks(t *testing.T) {
-	testenv.OnDemand(t, "long")
 	testenv.NeedRoot(t)
 	check := mustStay(t)
 	p, _ := builds(t)
@@ -193,7 +192,6 @@ func readOnly(t *testing.T, from, to string) {
 // A cache on a read-only medium is as good as another, as long as it is complete; a
 // read-only state or output folder is named.
 func TestReadOnly(t *testing.T) {
-	testenv.OnDemand(t, "long")
 	testenv.NeedRoot(t)
 	check := mustStay(t)
 	p, _ := builds(t)

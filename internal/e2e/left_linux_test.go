@@ -61,7 +61,6 @@ func mustRemoveLeft(t *testing.T, args []string) {
 // A handler that was left, as all were killed who would have removed it, is removed by
 // the next command of any kind; a user, who cannot, is told how to.
 func TestLeftHandler(t *testing.T) {
-	testenv.OnDemand(t, "long")
 	needEmulation(t)
 	check := mustStay(t)
 	p := rootBuild(t)

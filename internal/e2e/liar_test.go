@@ -105,7 +105,6 @@ var onlyHere = []string{"http_proxy=" + nobody, "HTTP_PROXY=" + nobody, "https_p
 // Whatever a Debian mirror makes of the archive, nothing of it is taken that Debian has
 // not signed, for the suite that was asked for.
 func TestLyingMirror(t *testing.T) {
-	testenv.OnDemand(t, "long")
 	needEmulation(t)
 	_, err := newMirror(t).get("/dists/trixie/InRelease")
 	testenv.Need(t, "Debian mirror", err)

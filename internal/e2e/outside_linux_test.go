@@ -125,7 +125,6 @@ func checkEnvironments(t *testing.T, monitor int) {
 
 // Folders that somebody else could change are refused by every command, at once.
 func TestUnsafeFolders(t *testing.T) {
-	testenv.OnDemand(t, "long")
 	testenv.NeedRoot(t)
 	check := mustStay(t)
 	stranger := userID + 2

@@ -215,7 +215,6 @@ func (d *disk) buildCut(t *testing.T, config string, sums []string, wait func(*p
 // A power cut at any moment loses nothing that was there, and leaves nothing half that
 // the next run would take for whole.
 func TestPowerCut(t *testing.T) {
-	testenv.OnDemand(t, "long")
 	testenv.NeedRoot(t)
 	check := mustStay(t)
 	p, _ := builds(t)

@@ -12,8 +12,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"nixsd-native/internal/testenv"
 )
 
 // nativeSystem is what Nix calls this machine.
@@ -35,7 +33,6 @@ func probeArgs(p places, path string, args ...string) []string {
 // device or a foreign owner, and while the builder can have such files, nobody else can
 // reach them.
 func TestWhatBuildersLeave(t *testing.T) {
-	testenv.OnDemand(t, "long")
 	check := mustStay(t)
 	up, rp := builds(t)
 	for _, c := range []struct {

@@ -14,8 +14,6 @@ import (
 	"github.com/nix-community/go-nix/pkg/nixhash"
 
 	"nixsd-native/internal/sbom/sbomtest"
-
-	"nixsd-native/internal/testenv"
 )
 
 // billIn reads the bill of materials in a folder, which CycloneDX's schema must allow.
@@ -49,7 +47,6 @@ func refs(bom *cdx.BOM, of string) []string {
 // hashes, and the Debian packages that it was made of; the same for everybody who makes
 // the image.
 func TestBillOfMaterials(t *testing.T) {
-	testenv.OnDemand(t, "long")
 	check := mustStay(t)
 	p, r := builds(t)
 	u := user()
