@@ -101,8 +101,15 @@ func setting(info *debug.BuildInfo, key string) string {
 	return ""
 }
 
-// programVersion is what the module system or the version control recorded.
+// version is what .ci/release stamps in, by the linker's -X.
+var version string
+
+// programVersion is the released version, or else what the module system or the version
+// control recorded.
 func programVersion() string {
+	if version != "" {
+		return version
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "(unknown)"
