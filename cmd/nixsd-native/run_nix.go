@@ -81,10 +81,8 @@ func (w *workspace) nixFailure(exit sandbox.Exit, track *nix.Tracker) error {
 	}
 	failure := track.Failure(exit.Status)
 	if exit.Signal != 0 {
-		return &codedError{exitHost, "nix was killed, most likely because memory ran out", []string{nix.MoreMemory}}
-	}
-	if host, ok := sandbox.ExplainNix(failure.Output); ok {
-		return host
+		killed := nix.BuildError{Output: "failed due to signal 9 (Killed)"} // told apart by no more
+		return &codedError{exitHost, "nix was killed", killed.Hints()}
 	}
 	if badSetting.MatchString(failure.Summary) { // those that are not from --option were checked
 		return &optionError{usageErrorf("correct what is given to --option", "--option: %s", failure.Summary)}
@@ -166,7 +164,7 @@ func (w *workspace) shown(e *nix.BuildError) error {
 			w.rep.Note("nix> %s", line)
 		}
 	}
-	for _, line := range e.Log {
+	for _, line := range e.LastLines() {
 		w.rep.Note("%s> %s", nix.DerivationName(e.Derivation), line)
 	}
 	return e

@@ -171,21 +171,35 @@ func overlaps(taken [][2]int, part [2]int) bool {
 
 // finding words a row for a match: $1 and so on stand for what its groups captured.
 func (r Row) finding(text string, m []int, dir string) Finding {
-	words := []string{"$dir", dir}
+	words, quotedWords := []string{"$dir", dir}, []string{"$dir", dir}
 	for i := 1; 2*i < len(m) && i < 10; i++ {
 		group := ""
 		if m[2*i] >= 0 {
 			group = text[m[2*i]:m[2*i+1]]
 		}
-		words = append(words, "$"+string(rune('0'+i)), short(group))
+		name := "$" + string(rune('0'+i))
+		words, quotedWords = append(words, name, short(group)), append(quotedWords, name, quote(short(group)))
 	}
-	fill := strings.NewReplacer(words...).Replace
-	f := Finding{Cause: fill(r.Cause), Fix: fill(r.Fix), See: r.URL(), Host: r.Host}
+	f := Finding{
+		Cause: strings.NewReplacer(words...).Replace(r.Cause), Fix: strings.NewReplacer(quotedWords...).Replace(r.Fix),
+		See: r.URL(), Host: r.Host,
+	}
 	if f.Cause == "" {
 		part := lines(text, m)
 		f.Cause = short(ownPrefix.ReplaceAllString(strings.TrimSpace(text[part[0]:part[1]]), ""))
 	}
 	return f
+}
+
+// plain is a word that means nothing but itself to a shell.
+var plain = regexp.MustCompile(`^[\w@%+=:,./-]*$`)
+
+// quote quotes what comes from a log and stands in a command, for a shell.
+func quote(s string) string {
+	if plain.MatchString(s) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
 // ownPrefix is how lines of this program begin that say what is wrong.

@@ -16,8 +16,8 @@ func logOf(r Row) string {
 	return filepath.Join("testdata", "logs", strings.Trim(name[:min(len(name), 60)], "-")+".log")
 }
 
-// quote is how Nix shows what a builder printed.
-var quote = regexp.MustCompile(`(?m)^ +> ?`)
+// quoteMark is how Nix shows what a builder printed.
+var quoteMark = regexp.MustCompile(`(?m)^ +> ?`)
 
 func read(t *testing.T, name string) string {
 	t.Helper()
@@ -25,7 +25,7 @@ func read(t *testing.T, name string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return quote.ReplaceAllString(string(data), "")
+	return quoteMark.ReplaceAllString(string(data), "")
 }
 
 // matching lists the rows that claim a text.
@@ -142,6 +142,10 @@ func TestFindingWords(t *testing.T) {
 	found := Find("error: path '/nix/store/0q91slrhl611kjhdvi1j5yrv65cik604-source/a.nix' does not exist", "/home/me/flake")
 	if len(found) != 1 || found[0].Fix != "git -C /home/me/flake add a.nix" {
 		t.Errorf("Find = %+v; want the folder and the file", found)
+	}
+	bad := Find("error: path '/nix/store/0q91slrhl611kjhdvi1j5yrv65cik604-source/a; reboot' does not exist", ".")
+	if len(bad) != 1 || bad[0].Fix != "git -C . add 'a; reboot'" || quote("a'b c") != `'a'\''b c'` {
+		t.Errorf("Find = %+v; want the file quoted", bad)
 	}
 	long := Find("error: attribute '"+strings.Repeat("x", 10*maxWord)+"' missing", ".")
 	if len(long) != 1 || len(long[0].Cause) > 2*maxWord {
