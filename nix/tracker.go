@@ -74,6 +74,7 @@ type Tracker struct {
 type builder struct {
 	name string
 	drv  string
+	away bool // a remote builder builds it
 	tail []string
 }
 
@@ -131,7 +132,7 @@ func (t *Tracker) start(e Event) (derivation string) {
 			return b.name
 		}
 	}
-	t.builds[e.ID] = &builder{name: DerivationName(e.Path), drv: e.Path}
+	t.builds[e.ID] = &builder{name: DerivationName(e.Path), drv: e.Path, away: e.Machine != ""}
 	t.order = append(t.order, e.ID)
 	return t.builds[e.ID].name
 }
@@ -166,6 +167,19 @@ func (t *Tracker) Status() Status {
 		}
 	}
 	return s
+}
+
+// Here returns the names of the derivations that this machine builds, oldest first, and
+// how many remote builders build.
+func (t *Tracker) Here() (names []string, away int) {
+	for _, id := range t.order {
+		if b := t.builds[id]; b.away {
+			away++
+		} else {
+			names = append(names, b.name)
+		}
+	}
+	return names, away
 }
 
 // DerivationName cuts a derivation's store path to what people call it.

@@ -57,9 +57,13 @@ func (w *workspace) followNix(ctx context.Context, argv, env []string) (string, 
 		argv = w.nix.Offline(argv)
 	}
 	track := new(nix.Tracker)
+	stall := w.watchStall()
+	defer stall.stop()
 	exit, err := w.runInSandbox(ctx, sandbox.Command{Argv: argv, Env: env, Dir: "/"}, nil,
 		func(r io.Reader) { io.Copy(&out, io.LimitReader(r, maxNixOutput)) },
-		func(r io.Reader) { nix.ReadLog(r, func(e nix.Event) { w.nixEvent(track, e) }) })
+		func(r io.Reader) {
+			nix.ReadLog(r, func(e nix.Event) { w.nixEvent(track, e); stall.heard(track.Here()) })
+		})
 	if err == nil {
 		err = w.nixFailure(exit, track)
 	}
