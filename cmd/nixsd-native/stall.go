@@ -105,6 +105,6 @@ func (s *stallWatch) text(idle time.Duration) string {
 	if len(s.here) == 0 {
 		return said + "Nix waits, most likely for the network; Ctrl-C and run the command again: nothing is fetched twice"
 	}
-	return said + strings.Join(s.here, ", ") + "; QEMU may hang: Ctrl-C and run the command again, nothing is built twice; " +
+	return said + strings.Join(s.here, ", ") + "; it may hang, as QEMU does now and then: Ctrl-C and run the command again, nothing is built twice; " +
 		"if it comes back, take another QEMU (--qemu-suite sid) or an aarch64 machine (--builder USER@HOST)"
 }
