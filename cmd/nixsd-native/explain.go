@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
+	"golang.org/x/term"
 
 	"nixsd-native/internal/explain"
 	"nixsd-native/nix"
@@ -107,6 +108,9 @@ const maxLog = 256 << 20
 // read reads the log.
 func (j *explainJob) read() (*nix.BuildError, error) {
 	name := cmp.Or(j.name, "standard input")
+	if term.IsTerminal(int(j.file.Fd())) {
+		return nil, usageErrorf("name a log, or let a program print into it: nix-build … 2>&1 | nixsd-native explain", "%s is a terminal", name)
+	}
 	if info, err := j.file.Stat(); err != nil || info.IsDir() {
 		return nil, usageErrorf("name a file", "%s is no file", name)
 	}
@@ -141,7 +145,7 @@ func (j *explainJob) derivationName(e *nix.BuildError) string {
 		return nix.DerivationName(e.Derivation)
 	}
 	if m := logName.FindStringSubmatch(filepath.Base(j.name)); m != nil {
-		return m[1]
+		return clean(m[1])
 	}
 	return ""
 }
