@@ -34,8 +34,8 @@ func explainCommand() command {
 		summary: "tell what the failure in a log means",
 		help: `LOGFILE, or standard input, is what Nix printed: nix-build, nix build or
 nixos-rebuild, as text or with --log-format internal-json, in docker or not; or
-a builder's own log, from /nix/var/log/nix/drvs or "nix log". Nothing is guessed:
-what is not known is said to be not known.
+a builder's own log, from /nix/var/log/nix/drvs or "nix log". Nothing is
+guessed: what is not known is said to be not known.
 
 Printed are the derivation that failed, the end of its log, and what is known:
 the cause, what to do, and where others tell of it. The exit code is 0 if the
