@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -21,8 +22,14 @@ const (
 // cell makes a text that of a Markdown table's cell.
 func cell(s string) string {
 	s = strings.NewReplacer("$1$2", "X", "$1", "X", "$2", "X", "$dir", ".").Replace(s)
-	return strings.NewReplacer("|", `\|`, "<", `\<`, "*", `\*`).Replace(s)
+	return command.ReplaceAllString(strings.NewReplacer("|", `\|`, "<", `\<`, "*", `\*`).Replace(s), "`$0`")
 }
+
+// flagWord is a flag of this program with its value; command is what is shown as code.
+const flagWord = `--[a-z][a-z0-9-]*(?:[ =](?:[A-Z][A-Z@]*(?:\.pub)?|[a-z-]+=[\w-]+|\d[\d.]*|false|sid|trixie|private|emulated|none|~/\S+\.pub)\b)?`
+
+var command = regexp.MustCompile(`(?:sudo (?:--preserve-env=\w+ )?)?nixsd-native (?:build|fetch|bundle create|update|doctor|binfmt \w+|clean|inspect|explain|shell)\b(?: (?:` +
+	flagWord + `|[A-Z]{3,}\b))*|` + flagWord + `(?: ` + flagWord + `)*`)
 
 // code is cell for what is shown as it stands in a log.
 func code(s string) string { return "`` " + strings.ReplaceAll(s, "|", `\|`) + " ``" }
