@@ -62,6 +62,8 @@ type Event struct {
 	// Path is the derivation that is built or the store path or URL that is
 	// fetched.
 	Path string
+	// Machine is the remote builder of a derivation, or "".
+	Machine string
 	// Parent is the activity that a starting one is a part of, or 0.
 	Parent uint64
 
@@ -112,6 +114,9 @@ func (r rawEvent) event() (Event, bool) {
 		return e, e.Text != ""
 	case "start":
 		e.Kind, e.Type, e.Text, e.Path, e.Parent = Start, ActivityType(r.Type), clean(r.Text), clean(r.str(0)), r.Parent
+		if e.Type == BuildOne {
+			e.Machine = clean(r.str(1))
+		}
 		return e, true
 	case "stop":
 		e.Kind = Stop

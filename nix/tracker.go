@@ -4,10 +4,8 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -53,9 +51,13 @@ type Status struct {
 	Copied                 int64    // store paths that caches delivered
 }
 
-// tailLines is how many lines of each running builder are kept for the case that it
-// fails; Nix itself shows 25.
-const tailLines = 25
+const (
+	// tailLines is how many lines of each running builder are kept for the case that it
+	// fails: what it died of may stand before what its last words were.
+	tailLines = 100
+	// heardLines is how much is kept of what Nix says beside its errors.
+	heardLines = 50
+)
 
 // A Tracker follows the events of one run of Nix. Its zero value is ready.
 type Tracker struct {
@@ -66,11 +68,13 @@ type Tracker struct {
 	ended  map[string][]string // last lines of finished builders, by derivation
 	errors []string
 	said   []string // of the level of errors, but not surely Nix's own
+	heard  []string // the last errors and warnings that did not end the run
 }
 
 type builder struct {
 	name string
 	drv  string
+	away bool // a remote builder builds it
 	tail []string
 }
 
@@ -94,13 +98,21 @@ func (t *Tracker) Apply(e Event) (derivation string) {
 	case Progress:
 		t.totals[e.ID] = e
 	case Message:
-		if e.Fatal {
-			t.errors = append(t.errors, e.Text)
-		} else if e.Level == LevelError && strings.HasPrefix(e.Text, "error: ") {
-			t.said = append(t.said, e.Text)
-		}
+		t.hear(e)
 	}
 	return ""
+}
+
+// hear takes a message in.
+func (t *Tracker) hear(e Event) {
+	switch {
+	case e.Fatal:
+		t.errors = append(t.errors, e.Text)
+	case e.Level == LevelError && strings.HasPrefix(e.Text, "error: "):
+		t.said = append(t.said, e.Text)
+	case e.Level <= LevelWarn && !strings.HasPrefix(e.Text, "trace: "):
+		t.heard = append(t.heard[max(0, len(t.heard)-heardLines+1):], e.Text)
+	}
 }
 
 // start takes the begin of an activity in. What a remote builder's Nix tells comes along:
@@ -120,7 +132,7 @@ func (t *Tracker) start(e Event) (derivation string) {
 			return b.name
 		}
 	}
-	t.builds[e.ID] = &builder{name: DerivationName(e.Path), drv: e.Path}
+	t.builds[e.ID] = &builder{name: DerivationName(e.Path), drv: e.Path, away: e.Machine != ""}
 	t.order = append(t.order, e.ID)
 	return t.builds[e.ID].name
 }
@@ -157,6 +169,19 @@ func (t *Tracker) Status() Status {
 	return s
 }
 
+// Here returns the names of the derivations that this machine builds, oldest first, and
+// how many remote builders build.
+func (t *Tracker) Here() (names []string, away int) {
+	for _, id := range t.order {
+		if b := t.builds[id]; b.away {
+			away++
+		} else {
+			names = append(names, b.name)
+		}
+	}
+	return names, away
+}
+
 // DerivationName cuts a derivation's store path to what people call it.
 func DerivationName(drv string) string {
 	name := strings.TrimSuffix(path.Base(drv), ".drv")
@@ -164,97 +189,4 @@ func DerivationName(drv string) string {
 		name = name[33:]
 	}
 	return name
-}
-
-var (
-	// With a trace, the error itself is the last of several lines that begin so.
-	errorLine = regexp.MustCompile(`(?m)^\s*error: (.+)$`)
-	failedDrv = regexp.MustCompile(`builder for '(/nix/store/[^']*\.drv)'|Cannot build '(/nix/store/[^']*\.drv)'`)
-	// The first line of newer versions says only what cannot be built.
-	dependencyFailed = regexp.MustCompile(`(?m)\d+ dependenc(y|ies)( of derivation .*)? failed`)
-	reasonLine       = regexp.MustCompile(`(?m)^\s*Reason: (.+?)\.?$`)
-	sourceOfText     = regexp.MustCompile(`at (/[^\s:]+:\d+:\d+):`)
-	// How a builder ends that got SIGKILL, or one of whose programs did, in a shell's words.
-	killed = regexp.MustCompile(`failed due to signal 9\b|failed with exit code 137\b`)
-)
-
-// Failures makes an error of each derivation whose own build failed, which may be
-// several when Nix keeps going.
-func (t *Tracker) Failures() []*BuildError {
-	var all []*BuildError
-	for _, text := range t.errors {
-		one := Tracker{errors: []string{text}, ended: t.ended}
-		if f := one.Failure(0); f.Derivation != "" && !isDependency(f) {
-			all = append(all, f)
-		}
-	}
-	return all
-}
-
-// isDependency reports whether a derivation failed only because another one did.
-func isDependency(f *BuildError) bool { return dependencyFailed.MatchString(f.Output) }
-
-// Failure makes an error of what Nix said, for a run that ended with status.
-func (t *Tracker) Failure(status int) *BuildError {
-	texts := t.errors
-	if len(texts) == 0 {
-		texts = t.said // out of memory, interrupted
-	}
-	e := &BuildError{Status: status, Output: strings.Join(texts, "\n")}
-	if len(texts) == 0 {
-		e.Summary = fmt.Sprintf("nix ended with status %d and said no more", status)
-		return e
-	}
-	if m := failedDrv.FindStringSubmatch(e.Output); m != nil {
-		e.Derivation = m[1] + m[2]
-		e.Log = t.ended[e.Derivation]
-	}
-	first := texts[0]
-	e.Summary = strings.SplitN(first, "\n", 2)[0]
-	if all := errorLine.FindAllStringSubmatchIndex(first, -1); all != nil {
-		last := all[len(all)-1]
-		e.Summary, first = first[last[2]:last[3]], first[last[1]:]
-	}
-	if m := reasonLine.FindStringSubmatch(first); m != nil && e.Derivation != "" {
-		e.Summary = m[1]
-	}
-	e.Summary = strings.TrimRight(e.Summary, ";:")
-	if killed.MatchString(e.Summary) {
-		e.Summary += ": it was killed, most likely because memory ran out"
-	}
-	if m := sourceOfText.FindStringSubmatch(first); m != nil {
-		e.Place = m[1]
-	}
-	return e
-}
-
-// A BuildError says that Nix could not evaluate or build what it was given.
-type BuildError struct {
-	Status     int
-	Summary    string   // one line, Nix's own words
-	Place      string   // file:line:column inside the sandbox that Nix named, or ""
-	Derivation string   // store path of what failed to build, or ""
-	Log        []string // the last lines that its builder printed
-	Output     string   // all that Nix said of errors
-}
-
-// MoreMemory is what helps where memory ran out.
-const MoreMemory = "look for \"Out of memory\" in the kernel's log: dmesg | tail; build with --max-jobs 1 --cores 2, or with more memory or swap"
-
-// Hints has what helps against what is no fault of the build.
-func (e *BuildError) Hints() []string {
-	if killed.MatchString(e.Summary) || e.Summary == "out of memory" {
-		return []string{MoreMemory}
-	}
-	return nil
-}
-
-func (e *BuildError) Error() string {
-	switch {
-	case e.Place != "":
-		return e.Summary + " at " + e.Place
-	case e.Derivation != "":
-		return "the build of " + DerivationName(e.Derivation) + " failed: " + e.Summary
-	}
-	return e.Summary
 }

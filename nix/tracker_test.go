@@ -143,7 +143,7 @@ func TestFailure(t *testing.T) {
 		logLines                     int
 	}{
 		{"fail", "the build of broken-1.0 failed: builder for '" + store + "q2xbhd3a85zk7nnr8qmhmsr2kn757k8r-broken-1.0.drv' failed with exit code 3",
-			store + "q2xbhd3a85zk7nnr8qmhmsr2kn757k8r-broken-1.0.drv", "", 25},
+			store + "q2xbhd3a85zk7nnr8qmhmsr2kn757k8r-broken-1.0.drv", "", 30},
 		{"fail-keep-going", "the build of also-broken-1.0 failed: builder for '" + store + "y4jrx2iz1mzdx8pj0nk57xv9cc4jns9n-also-broken-1.0.drv' failed with exit code 4",
 			store + "y4jrx2iz1mzdx8pj0nk57xv9cc4jns9n-also-broken-1.0.drv", "", 1},
 		{"fail-silent", "the build of silent-1.0 failed: builder for '" + store + "1ibcsyqf0l8h7k2bywvnlnbby6lkd7bd-silent-1.0.drv' failed with exit code 1",
@@ -191,9 +191,9 @@ func TestFailureOtherwise(t *testing.T) {
 		{[]string{`{"action":"msg","level":0,"msg":"\u001b[31;1merror:\u001b[0m interrupted by the user"}`}, "interrupted by the user", ""},
 		{[]string{`{"action":"msg","level":0,"msg":"trace: error: x"}`}, "nix ended with status 1 and said no more", ""},
 		{[]string{`{"action":"msg","level":0,"msg":"error: builder for '` + drv + `' failed due to signal 9 (Killed)"}`},
-			"the build of broken-1.0 failed: builder for '" + drv + "' failed due to signal 9 (Killed): it was killed, most likely because memory ran out", drv},
+			"the build of broken-1.0 failed: builder for '" + drv + "' failed due to signal 9 (Killed)", drv},
 		{[]string{`{"action":"msg","level":0,"msg":"error: Cannot build '` + drv + `'.\n       Reason: builder failed with exit code 137."}`},
-			"the build of broken-1.0 failed: builder failed with exit code 137: it was killed, most likely because memory ran out", drv},
+			"the build of broken-1.0 failed: builder failed with exit code 137", drv},
 	}
 	track, _ := follow(t, []byte("error: setting 'timeout' has invalid value 'abc'\nTry 'nix-instantiate --help' for more information.\n"))
 	if e := track.Failure(1); e.Error() != "setting 'timeout' has invalid value 'abc'" {
@@ -205,7 +205,8 @@ func TestFailureOtherwise(t *testing.T) {
 		if e.Error() != test.text || e.Derivation != test.derivation {
 			t.Errorf("Failure after %s = %v, derivation %q; want %s, %q", test.messages, e, e.Derivation, test.text, test.derivation)
 		}
-		if memory := strings.Contains(test.text, "memory"); memory != (len(e.Hints()) > 0) {
+		memory := strings.Contains(test.text, "memory") || strings.Contains(test.text, "signal 9") || strings.Contains(test.text, "137")
+		if memory != strings.Contains(strings.Join(e.Hints(), " "), "memory") {
 			t.Errorf("Failure after %s has the hints %q", test.messages, e.Hints())
 		}
 	}
@@ -215,8 +216,23 @@ func TestFailureOtherwise(t *testing.T) {
 func TestFailureLog(t *testing.T) {
 	track, _ := follow(t, golden(t, "fail.log"))
 	e := track.Failure(100)
-	if len(e.Log) != tailLines || e.Log[0] != "line 6" || e.Log[tailLines-1] != "line 30" {
-		t.Errorf("Log = %q; want lines 6 to 30", e.Log)
+	if len(e.Log) != 30 || e.Log[0] != "line 1" || e.Log[29] != "line 30" {
+		t.Errorf("Log = %q; want all 30 lines", e.Log)
+	}
+	if last := e.LastLines(); len(last) != lastUnknown || last[0] != "line 6" {
+		t.Errorf("LastLines of what is not known = %q; want lines 6 to 30", last)
+	}
+	e.Log[3] = "Killed signal terminated program cc1plus"
+	if last := e.LastLines(); len(last) != lastKnown || last[0] != "line 21" {
+		t.Errorf("LastLines of what is known = %q; want lines 21 to 30", last)
+	}
+	var many Tracker
+	many.Apply(Event{Kind: Start, Type: BuildOne, ID: 1, Path: e.Derivation})
+	for i := range 3 * tailLines {
+		many.Apply(Event{Kind: LogLine, ID: 1, Text: fmt.Sprint(i)})
+	}
+	if tail := many.builds[1].tail; len(tail) != tailLines || tail[tailLines-1] != fmt.Sprint(3*tailLines-1) {
+		t.Errorf("of %d lines %d are kept; want the last %d", 3*tailLines, len(tail), tailLines)
 	}
 	if !strings.Contains(e.Output, "needs-broken-1.0.drv' failed to build") {
 		t.Errorf("Output = %q; want the second error too", e.Output)

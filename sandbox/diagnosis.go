@@ -170,38 +170,3 @@ func (e *HostError) appArmor(f Facts) {
 		fmt.Sprintf("or allow it for this program: printf '%s' | sudo tee /etc/apparmor.d/nixsd-native && sudo apparmor_parser -r /etc/apparmor.d/nixsd-native", profile),
 	}
 }
-
-const (
-	noAarch64    = "this host runs no aarch64 programs: no emulation is registered and Nix was told of none"
-	leaveOutNone = "leave --emulation none out, or name a builder with --builders"
-)
-
-// nixFailures are messages of Nix that stem from the host or from how the sandbox
-// was set up, not from what is built.
-var nixFailures = []struct{ pattern, cause, advice string }{
-	{"a 'aarch64-linux' with features", noAarch64, leaveOutNone},
-	{"Required system: 'aarch64-linux'", noAarch64, leaveOutNone}, // since Nix 2.30
-	{"user namespaces are not enabled", "Nix may not make user namespaces in the sandbox, as in a chroot or where they are switched off",
-		"run with sudo, or: sudo sysctl -w user.max_user_namespaces=15000"},
-	{"does not support the kernel namespaces that are required for sandboxing", "Nix's own sandbox does not work here: /proc is partly hidden or namespaces are forbidden",
-		"in a container, start it with --privileged; else run with sudo"},
-	{"setgroups failed", "the sandbox has a single user id, so builders cannot change theirs",
-		"remove the option build-users-group, or run with sudo"},
-	{"changing ownership of path '/nix/store'", "the sandbox has a single user id, but Nix is to use build users",
-		"remove the option build-users-group, or run with sudo"},
-	{"opening pseudoterminal master", "the sandbox has no /dev/ptmx: the kernel lacks devpts instances",
-		"use a kernel with CONFIG_UNIX98_PTYS=y"},
-	{"unable to load seccomp BPF program", "this kernel has no system-call filter, or a container forbids to set one",
-		"use a kernel with CONFIG_SECCOMP_FILTER=y, or start the container with --privileged"},
-}
-
-// ExplainNix finds the cause of a failure in what Nix said. ok is false if it is
-// not the host's.
-func ExplainNix(message string) (e *HostError, ok bool) {
-	for _, f := range nixFailures {
-		if strings.Contains(message, f.pattern) {
-			return &HostError{Cause: f.cause, Advice: []string{f.advice}, Detail: f.pattern}, true
-		}
-	}
-	return nil, false
-}

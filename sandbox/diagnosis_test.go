@@ -79,30 +79,6 @@ func TestReadFacts(t *testing.T) {
 	}
 }
 
-// Each message is one that Nix printed when the cause was real; the second of those
-// without emulation is worded after the sources of Nix 2.36.
-func TestExplainNix(t *testing.T) {
-	tests := map[string]string{
-		"error: a 'aarch64-linux' with features {} is required to build '/nix/store/x.drv', but I am a 'x86_64-linux' with features {}":                             "no emulation",
-		"error: Cannot build '/nix/store/x.drv'.\n       Reason: platform mismatch\n       Required system: 'aarch64-linux'\n       Current system: 'x86_64-linux'": "no emulation",
-		"error: cloning builder process: user namespaces are not enabled":                                                                                           "chroot",
-		"error: this system does not support the kernel namespaces that are required for sandboxing; use '--no-sandbox' to disable":                                 "/proc is partly hidden",
-		"error: setgroups failed: Operation not permitted":                                                                                                          "single user id",
-		"error: changing ownership of path '/nix/store': Invalid argument":                                                                                          "build users",
-		"error: opening pseudoterminal master: No such file or directory":                                                                                           "/dev/ptmx",
-		"error: unable to load seccomp BPF program: Invalid argument":                                                                                               "system-call filter",
-	}
-	for message, cause := range tests {
-		e, ok := ExplainNix(message)
-		if !ok || !strings.Contains(e.Error(), cause) || len(e.Hints()) == 0 {
-			t.Errorf("ExplainNix(%q) = %v, %v; want …%s… with hints", message, e, ok, cause)
-		}
-	}
-	if e, ok := ExplainNix("error: builder for '/nix/store/x.drv' failed with exit code 1"); ok {
-		t.Errorf("ExplainNix claimed to know an ordinary failure: %v", e)
-	}
-}
-
 // What the host's files say is a number, or no setting; a container's kind is a word that
 // a terminal bears.
 func FuzzReadFacts(f *testing.F) {

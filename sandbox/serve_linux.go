@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -19,11 +20,13 @@ type request struct {
 	Run    *Command // with standard input, output and error as files
 	Signal int      // to the running command
 	Open   string   // a regular file, read-only
+	CPU    bool     // the processor time used so far
 }
 
 type reply struct {
 	Ready   bool
-	Opened  bool // it answers Open
+	Opened  bool // it answers Open or CPU
+	CPU     time.Duration
 	Exit    *Exit
 	Failure *Failure
 }
@@ -42,8 +45,8 @@ func serve(conn *wire.Conn, self Self) {
 				return
 			}
 			conn.Send(r)
-		case in.Open != "":
-			open(conn, in.Open)
+		default:
+			attend(conn, in.request)
 		}
 		wire.CloseAll(in.files)
 	}
@@ -97,9 +100,7 @@ func run(conn *wire.Conn, in incoming, requests <-chan incoming, self Self) (r r
 			if next.Signal != 0 {
 				unix.Kill(-cmd.Process.Pid, unix.Signal(next.Signal))
 			}
-			if next.Open != "" {
-				open(conn, next.Open)
-			}
+			attend(conn, next.request)
 			wire.CloseAll(next.files)
 		}
 	}
@@ -157,6 +158,21 @@ func exitOf(ws unix.WaitStatus) Exit {
 		return Exit{Signal: int(ws.Signal())}
 	}
 	return Exit{Status: ws.ExitStatus()}
+}
+
+// attend does what can be done beside a command.
+func attend(conn *wire.Conn, r request) {
+	if r.Open != "" {
+		open(conn, r.Open)
+	}
+	if r.CPU {
+		r := reply{Opened: true}
+		var err error
+		if r.CPU, err = cpuTime(os.DirFS("/proc")); err != nil {
+			r.Failure = failureOf(err)
+		}
+		conn.Send(r)
+	}
 }
 
 // open passes a file of the root back. It does not follow a link at the end, and

@@ -183,6 +183,21 @@ func (s *Session) Open(name string) (*os.File, error) {
 	return r.files[0], nil
 }
 
+// CPUTime returns the processor time that everything in the sandbox has used so far.
+func (s *Session) CPUTime() (time.Duration, error) {
+	s.opening.Lock()
+	defer s.opening.Unlock()
+	if err := s.send(request{CPU: true}); err != nil {
+		return 0, s.gone(err)
+	}
+	r, err := s.answer(s.opened)
+	wire.CloseAll(r.files)
+	if err == nil && r.Failure != nil {
+		err = r.Failure
+	}
+	return r.CPU, err
+}
+
 // gone tells a sandbox that was killed from other errors of the socket.
 func (s *Session) gone(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"time"
 
 	"github.com/spf13/pflag"
 )
@@ -30,6 +31,7 @@ type buildJob struct {
 	dryRun     bool
 	allowHeavy bool
 	compress   string
+	stallAfter time.Duration
 }
 
 func buildCommand() command {
@@ -78,6 +80,7 @@ func (j *buildJob) register(fs *pflag.FlagSet) {
 	fs.IntVar(&j.cores, "cores", 0, "processors for one build, 0 for all")
 	fs.IntVar(&j.maxJobs, "max-jobs", 0, "builds at a time, 0 for one a processor")
 	fs.BoolVar(&j.keepGoing, "keep-going", false, "after a failure, go on with what does not depend on it")
+	fs.DurationVar(&j.stallAfter, "stall-timeout", defaultStall, "warn when a build neither prints nor computes for this `time`, 0 for never")
 	j.commonFlags.register(fs)
 }
 
@@ -94,6 +97,8 @@ func (j *buildJob) check(args []string) error {
 		return usageErrorf("", "--compress must be none or zstd, not %q", j.compress)
 	case j.cores < 0 || j.maxJobs < 0:
 		return usageErrorf("", "--cores and --max-jobs must not be negative")
+	case j.stallAfter < 0:
+		return usageErrorf("give a time such as 10m, or 0 for never", "--stall-timeout must not be negative")
 	case j.output == "":
 		return usageErrorf("", "--output must not be empty")
 	case !j.sandboxed && j.cacheFlags.netrc()+j.pushFlags.netrc() != "":

@@ -39,7 +39,7 @@ func newBuild(j *buildJob, a *app) *build {
 	b.workspace = newWorkspace(a, &j.commonFlags, &j.sourceFlags, &j.emulationFlags)
 	b.nixos = &j.nixosFlags
 	b.netrc = j.cacheFlags.netrc() + j.pushFlags.netrc()
-	b.demo, b.configs = j.demo, j.configs
+	b.demo, b.configs, b.stallAfter = j.demo, j.configs, j.stallAfter
 	b.printed = b.printImages
 	b.cacheNames = map[string]string{}
 	for _, c := range j.binaryCaches() {

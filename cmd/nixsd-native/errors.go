@@ -11,6 +11,7 @@ import (
 	"nixsd-native/binfmt"
 	"nixsd-native/internal/bundle"
 	"nixsd-native/internal/debian"
+	"nixsd-native/internal/explain"
 	"nixsd-native/internal/fetch"
 	"nixsd-native/internal/image"
 	"nixsd-native/internal/monitor"
@@ -68,6 +69,7 @@ func (e *codedError) Hints() []string { return e.Advice }
 // exitCode classifies an error by the types in its chain.
 func exitCode(err error) int {
 	var coded *codedError
+	var build *nix.BuildError
 	switch {
 	case err == nil, errors.Is(err, errHelp):
 		return exitOK
@@ -77,7 +79,12 @@ func exitCode(err error) int {
 		return coded.Code
 	case is[*usageError](err):
 		return exitUsage
-	case is[*nix.BuildError](err), is[*fleetError](err):
+	case is[*fleetError](err):
+		return exitBuild
+	case errors.As(err, &build):
+		if build.OfHost() {
+			return exitHost
+		}
 		return exitBuild
 	case is[*fetch.HashError](err), is[*qemu.HashError](err), is[*qemu.ContentError](err), is[*qemu.UnpinnedError](err),
 		is[*debian.SignatureError](err), is[*debian.ExpiredError](err), is[*debian.FormatError](err), is[*debian.SuiteError](err),
@@ -133,10 +140,18 @@ func report(w io.Writer, err error) int {
 		text, hints := describe(err)
 		fmt.Fprintf(w, "error: %s\n", text)
 		for _, h := range hints {
-			fmt.Fprintf(w, "hint: %s\n", h)
+			fmt.Fprintln(w, hintLine(h))
 		}
 	}
 	return code
+}
+
+// hintLine is how a hint is printed: one that explains a failure says itself what it is.
+func hintLine(h string) string {
+	if explain.IsLine(h) {
+		return h
+	}
+	return "hint: " + h
 }
 
 // describe returns an error and what helps as lines of text.

@@ -200,6 +200,10 @@ func TestReportText(t *testing.T) {
 		{&codedError{exitHost, "m", nil}, exitHost, "error: m\nhint: find out what this host lacks: nixsd-native doctor\n"},
 		{&os.PathError{Op: "open", Path: "/x", Err: syscall.EACCES}, exitInternal, "error: open /x: permission denied\nhint: look at the owner, the permissions and the disk of what is named\n"},
 		{errors.New("odd"), exitInternal, "error: odd\nhint: this looks like a bug of nixsd-native; please report it with the output of a run with -v\n"},
+		{&nix.BuildError{Output: "error: stack overflow", Summary: "stack overflow"}, exitBuild,
+			"error: stack overflow\ncause: the evaluation is too deep for Nix, most likely without end\nfix: undo the last change; if it is right, allow more: nixsd-native build --option max-call-depth=100000\nsee: https://github.com/NixOS/nix/issues/6361\n"},
+		{&nix.BuildError{Output: "error: setgroups failed: Operation not permitted", Summary: "setgroups failed"}, exitHost,
+			"error: setgroups failed\ncause: the sandbox has a single user id, so builders cannot change theirs\nfix: leave --option build-users-group=… out, or run with sudo\n"},
 		{&codedError{exitInternal, "odd", []string{"one"}}, exitInternal, "error: odd\nhint: one\nhint: this looks like a bug of nixsd-native; please report it with the output of a run with -v\n"},
 	} {
 		var out bytes.Buffer

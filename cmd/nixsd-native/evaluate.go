@@ -1,12 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"regexp"
 	"runtime"
-	"strings"
 
 	"nixsd-native/nix"
 )
@@ -72,29 +70,16 @@ func (b *build) contentsOf(derivation string) ([]string, error) {
 	return nix.ContentsRoots(f)
 }
 
-// missingPath is what Nix says of a file that the sandbox does not have.
-var missingPath = regexp.MustCompile(`path '([^']+)' does not exist`)
-
-// explained adds what helps to errors of an evaluation that have a well-known reason.
+// explained adds what is known of this build to an error of an evaluation.
 func (b *build) explained(ctx context.Context, t *target, err error) error {
 	failed := (*nix.BuildError)(nil)
 	if !errors.As(err, &failed) {
 		return err
 	}
-	if err := b.explainDownload(ctx, failed); err != nil {
-		return err
+	if t.Dir != "" {
+		failed.Dir = quoted(t.Dir)
 	}
-	if b.makesImage() && strings.Contains(failed.Summary, "attribute 'sdImage'") {
-		return &codedError{exitBuild, "the configuration makes no SD image: " + failed.Error(), []string{
-			"import <nixpkgs/nixos/modules/installer/sd-card/sd-image-aarch64.nix> in it",
-		}}
-	}
-	if m := missingPath.FindStringSubmatch(failed.Summary); m != nil && t.Dir != "" && !strings.HasPrefix(m[1], "/nix/store/") {
-		return &codedError{exitBuild, failed.Error(), []string{
-			fmt.Sprintf("the build sees no other folder of this machine than %s: keep there what is imported, or make the folder above a flake", t.Dir),
-		}}
-	}
-	return t.explainUntracked(failed)
+	return cmp.Or(b.explainDownload(ctx, failed), error(failed))
 }
 
 // assemblyOf tells by a derivation itself which tools run when it is built.

@@ -2,14 +2,10 @@ package main
 
 import (
 	"cmp"
-	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
-
-	"nixsd-native/nix"
 )
 
 // A flakeRef is what --flake says, taken apart.
@@ -72,20 +68,6 @@ func localFlake(dir, name string, plain bool, places placer) flakeRef {
 		}
 	}
 	return flakeRef{Ref: "path:" + places.place(dir), Name: name, Dir: dir}
-}
-
-// missingInFlake is what Nix says of a file that it did not copy into the store.
-var missingInFlake = regexp.MustCompile(`path '/nix/store/[^/']*-source/([^']+)' does not exist`)
-
-// explainUntracked tells what helps if a flake in a git work tree lacks a file.
-func (t *target) explainUntracked(failed *nix.BuildError) error {
-	m := missingInFlake.FindStringSubmatch(failed.Summary)
-	if m == nil || !strings.HasPrefix(t.Flake.Ref, "git+") {
-		return failed
-	}
-	return &codedError{exitBuild, failed.Error(), []string{
-		fmt.Sprintf("of a flake in a git work tree Nix sees what git tracks: git -C %s add %s", quoted(t.Dir), quoted(m[1])),
-	}}
 }
 
 // folderOfFlake is the folder of a local flake, beside whose flake.nix the lock file

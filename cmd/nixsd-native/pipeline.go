@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"sync"
+	"time"
 
 	"nixsd-native/internal/fetch"
 	"nixsd-native/nix"
@@ -61,6 +62,7 @@ type workspace struct {
 	warned     *sync.Map               // texts of Nix's warnings
 	cacheNames map[string]string       // what people call binary caches, by the URLs inside the sandbox
 	onBuild    func(derivation string) // told, if not nil, what Nix begins to build
+	stallAfter time.Duration           // silence and idleness of Nix that is told of; 0 = never
 	onFile     func(nix.CacheFile)     // told what StepBundleList finds
 	bundle     *loadedBundle           // of --bundle
 }

@@ -240,7 +240,7 @@ func (m message) lines(color bool) []string {
 	}
 	lines[0] = mark + " " + lines[0]
 	for _, h := range m.hints {
-		lines = append(lines, "hint: "+strings.ReplaceAll(h, "\n", "\n      "))
+		lines = append(lines, strings.ReplaceAll(hintLine(h), "\n", "\n      "))
 	}
 	return strings.Split(strings.Join(lines, "\n"), "\n")
 }

@@ -57,9 +57,13 @@ func (w *workspace) followNix(ctx context.Context, argv, env []string) (string, 
 		argv = w.nix.Offline(argv)
 	}
 	track := new(nix.Tracker)
+	stall := w.watchStall()
+	defer stall.stop()
 	exit, err := w.runInSandbox(ctx, sandbox.Command{Argv: argv, Env: env, Dir: "/"}, nil,
 		func(r io.Reader) { io.Copy(&out, io.LimitReader(r, maxNixOutput)) },
-		func(r io.Reader) { nix.ReadLog(r, func(e nix.Event) { w.nixEvent(track, e) }) })
+		func(r io.Reader) {
+			nix.ReadLog(r, func(e nix.Event) { w.nixEvent(track, e); stall.heard(track.Here()) })
+		})
 	if err == nil {
 		err = w.nixFailure(exit, track)
 	}
@@ -81,10 +85,8 @@ func (w *workspace) nixFailure(exit sandbox.Exit, track *nix.Tracker) error {
 	}
 	failure := track.Failure(exit.Status)
 	if exit.Signal != 0 {
-		return &codedError{exitHost, "nix was killed, most likely because memory ran out", []string{nix.MoreMemory}}
-	}
-	if host, ok := sandbox.ExplainNix(failure.Output); ok {
-		return host
+		killed := nix.BuildError{Output: "failed due to signal 9 (Killed)"} // told apart by no more
+		return &codedError{exitHost, "nix was killed", killed.Hints()}
 	}
 	if badSetting.MatchString(failure.Summary) { // those that are not from --option were checked
 		return &optionError{usageErrorf("correct what is given to --option", "--option: %s", failure.Summary)}
@@ -166,7 +168,7 @@ func (w *workspace) shown(e *nix.BuildError) error {
 			w.rep.Note("nix> %s", line)
 		}
 	}
-	for _, line := range e.Log {
+	for _, line := range e.LastLines() {
 		w.rep.Note("%s> %s", nix.DerivationName(e.Derivation), line)
 	}
 	return e

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/base64"
 	"errors"
 	"os"
 	"os/exec"
@@ -41,7 +42,7 @@ func TestScripts(t *testing.T) {
 			return os.Mkdir(e.WorkDir+"/home", 0o755)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"fails": fails, "untouched": untouched,
+			"fails": fails, "untouched": untouched, "decode": decode,
 		},
 	})
 }
@@ -77,6 +78,16 @@ func fails(ts *testscript.TestScript, neg bool, args []string) {
 	if errs != 1 || hints < 1 {
 		ts.Fatalf("%q printed %d errors and %d hints; want one, and one or more", args[1:], errs, hints)
 	}
+}
+
+// decode FROM TO writes what a file has in base 64.
+func decode(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: decode FROM TO")
+	}
+	data, err := base64.StdEncoding.DecodeString(strings.ReplaceAll(ts.ReadFile(args[0]), "\n", ""))
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), data, 0o644))
 }
 
 // untouched fails if the program made a folder or a file for itself.

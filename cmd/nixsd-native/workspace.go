@@ -99,7 +99,7 @@ func saysDiskFull(text string) bool {
 }
 
 // explainDisk tells whose disk is full when something inside the sandbox says that one
-// is: the state folder's, or, if a builder says so, perhaps only the image's.
+// is: the state folder's. If a builder says so, it is perhaps only the image's.
 func (w *workspace) explainDisk(err error) error {
 	inside, build := (*insideError)(nil), (*nix.BuildError)(nil)
 	if err == nil {
@@ -114,9 +114,6 @@ func (w *workspace) explainDisk(err error) error {
 		return err
 	case saysDiskFull(build.Summary) && build.Derivation == "":
 		return &codedError{exitOutput, fmt.Sprintf("the disk of %s is full: %v", state, err), advice}
-	case saysDiskFull(strings.Join(build.Log, "\n")):
-		return &codedError{exitBuild, err.Error() + ": no space left on device", append(advice,
-			"if there is enough, the image's own size was guessed too small (nixpkgs#473135): leave something out of the configuration")}
 	}
 	return err
 }

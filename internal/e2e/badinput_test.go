@@ -36,7 +36,7 @@ func (r result) mustBeClear(t *testing.T, what string, status int, says string) 
 			errs++
 			found = strings.Contains(line, says)
 		}
-		if strings.HasPrefix(line, "hint: ") {
+		if strings.HasPrefix(line, "hint: ") || strings.HasPrefix(line, "fix: ") {
 			hints++
 		}
 	}

@@ -140,7 +140,11 @@ func (r reply) mustFail(t *testing.T, what string, status int, says, hint string
 		if text, ok := strings.CutPrefix(line, "error: "); ok {
 			errs = append(errs, text)
 		}
-		if text, ok := strings.CutPrefix(line, "hint: "); ok {
+		text, ok := strings.CutPrefix(line, "hint: ")
+		if !ok {
+			text, ok = strings.CutPrefix(line, "fix: ")
+		}
+		if ok {
 			hints = append(hints, text)
 		}
 	}
