@@ -283,7 +283,7 @@ func builderAttacks(t *testing.T, kind job, p places, ownIDs bool) {
 			r := readReport(t, string(data))
 			r.mustFail(t, b.system, 40)
 			checkBuilder(t, r, b.arch)
-			if added := difference(before, storeNames(t, p)); len(added) != 2 {
+			if added := testenv.Difference(before, storeNames(t, p)); len(added) != 2 {
 				t.Errorf("the store changed by %q; want the report and its derivation", added)
 			}
 			shell(t, "nix-store", "--verify-path", path)
@@ -320,7 +320,7 @@ func emulatorSums(t *testing.T, p places) []string {
 	for _, dir := range []string{p.state, p.cache} {
 		found, _ := filepath.Glob(filepath.Join(dir, "emulator", "*", "*"))
 		for _, file := range found {
-			all = append(all, file+" "+hashOf(t, file))
+			all = append(all, file+" "+testenv.SHA256(t, file))
 		}
 	}
 	return all

@@ -7,10 +7,7 @@ import (
 	"net"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -27,28 +24,8 @@ const bootPatience = 3 * time.Minute
 
 // A machine is an emulated one that runs an image.
 type machine struct {
+	testenv.Machine
 	address string // of its ssh
-	console console
-	ended   chan struct{}
-}
-
-// A console keeps what a machine prints.
-type console struct {
-	mu   sync.Mutex
-	text []byte
-}
-
-func (c *console) Write(b []byte) (int, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.text = append(c.text, b...)
-	return len(b), nil
-}
-
-func (c *console) String() string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return string(c.text)
 }
 
 // boot starts a machine, which does not change the image and ends with the test.
@@ -60,42 +37,27 @@ func boot(t *testing.T, image string) *machine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &machine{address: l.Addr().String(), ended: make(chan struct{})}
+	m := &machine{address: l.Addr().String()}
 	l.Close()
 	cmd := exec.Command(qemu, "-M", "virt", "-cpu", "cortex-a57", "-smp", "2", "-m", "512", "-nographic", "-bios", uboot,
 		"-drive", "if=none,id=d,format=raw,snapshot=on,file="+image, "-device", "virtio-blk-pci,drive=d",
 		"-netdev", "user,id=n,hostfwd=tcp:"+m.address+"-:22", "-device", "virtio-net-pci,netdev=n,romfile=",
 		"-object", "rng-random,filename=/dev/urandom,id=r", "-device", "virtio-rng-pci,rng=r")
-	cmd.Stdout, cmd.Stderr = &m.console, &m.console
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	failed := make(chan error)
-	go func() {
-		runtime.LockOSThread() // whose end would end the machine, too
-		defer close(m.ended)
-		err := cmd.Start()
-		failed <- err
-		if err == nil {
-			cmd.Wait()
-		}
-	}()
-	if err := <-failed; err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { cmd.Process.Kill(); <-m.ended })
+	m.Start(t, cmd)
 	return m
 }
 
 // await waits until the console shows a text.
 func (m *machine) await(t *testing.T, text string) {
 	t.Helper()
-	for deadline := time.Now().Add(bootPatience); !strings.Contains(m.console.String(), text); {
+	for deadline := time.Now().Add(bootPatience); !strings.Contains(m.Console.String(), text); {
 		select {
-		case <-m.ended:
-			t.Fatalf("the machine ended:\n%s", m.console.String())
+		case <-m.Ended:
+			t.Fatalf("the machine ended:\n%s", m.Console.String())
 		case <-time.After(100 * time.Millisecond):
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("no %q in %v:\n%s", text, bootPatience, m.console.String())
+			t.Fatalf("no %q in %v:\n%s", text, bootPatience, m.Console.String())
 		}
 	}
 }
@@ -113,7 +75,7 @@ func (m *machine) login(t *testing.T, user string, auth ...ssh.AuthMethod) (*ssh
 			return c, err
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("no login in %v: %v\n%s", bootPatience, err, m.console.String())
+			t.Fatalf("no login in %v: %v\n%s", bootPatience, err, m.Console.String())
 		}
 	}
 }

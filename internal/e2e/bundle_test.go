@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"nixsd-native/internal/bundle"
+	"nixsd-native/internal/testenv"
 	"nixsd-native/nix"
 )
 
@@ -57,7 +58,7 @@ func TestDemoBundle(t *testing.T) {
 		Size         int64
 		Members      int
 	}
-	if err := json.Unmarshal([]byte(again.out), &made); err != nil || made.SHA256 != hashOf(t, file) || made.Members != len(openBundle(t, file).Index.Members) {
+	if err := json.Unmarshal([]byte(again.out), &made); err != nil || made.SHA256 != testenv.SHA256(t, file) || made.Members != len(openBundle(t, file).Index.Members) {
 		t.Errorf("a second bundle differs from the first: %s, %v", again.out, err)
 	}
 	if r := must(t, job{as: u, args: []string{"bundle", "verify", file}}); r.out != fmt.Sprintf("%s: good, %d members, for %s\n", file, made.Members, nativeArch()) {
@@ -180,13 +181,13 @@ func TestNixOSBundle(t *testing.T) {
 	run(t, refused).mustBeClear(t, "without sources", exitUsage, "downloaded")
 	must(t, create("--sources"))
 	file := filepath.Join(dir, "board.nixsd")
-	sum := hashOf(t, file)
+	sum := testenv.SHA256(t, file)
 	n.checkBundledCache(t, file)
 	j := n.job(dir, n.build(t, "--trusted-public-key", key))
 	j.env = n.alone(t)
 	want := must(t, j)
 	must(t, create("--sources")) // from a store that has everything
-	if hashOf(t, file) != sum {
+	if testenv.SHA256(t, file) != sum {
 		t.Error("the second bundle differs from the first")
 	}
 	n.buildFromBundle(t, file, key, want.built())

@@ -142,8 +142,8 @@ func checkManifest(t *testing.T, m manifest, img string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m.Image != imageName || m.Size != info.Size() || m.SHA256 != hashOf(t, img) {
-		t.Errorf("manifest of %s: %s, %d bytes, sha256 %s; want %d bytes, %s", img, m.Image, m.Size, m.SHA256, info.Size(), hashOf(t, img))
+	if m.Image != imageName || m.Size != info.Size() || m.SHA256 != testenv.SHA256(t, img) {
+		t.Errorf("manifest of %s: %s, %d bytes, sha256 %s; want %d bytes, %s", img, m.Image, m.Size, m.SHA256, info.Size(), testenv.SHA256(t, img))
 	}
 	if m.Data <= 0 || m.Data >= m.Size {
 		t.Errorf("manifest: %d bytes of data in %d", m.Data, m.Size)
@@ -199,7 +199,7 @@ func TestStandardOutput(t *testing.T) {
 	if r = must(t, job{as: u, args: args}); r.out != "printed/other.img\n" || slices.ContainsFunc(strings.Split(r.errs, "\n"), notWarning) {
 		t.Errorf("build -q -o FILE printed %q and %q; want the path alone, and warnings", r.out, r.errs)
 	}
-	if hashOf(t, named) != m.SHA256 {
+	if testenv.SHA256(t, named) != m.SHA256 {
 		t.Errorf("%s differs from the image", named)
 	}
 	check(t)

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"nixsd-native/internal/testenv"
 )
 
 // More exit statuses.
@@ -121,7 +123,7 @@ func (g *afterEnd) prepare(t *testing.T) {
 	if g.image, err = os.Stat(filepath.Join(g.dir, imageName)); err != nil {
 		t.Fatal(err)
 	}
-	g.hash = hashOf(t, filepath.Join(g.dir, imageName))
+	g.hash = testenv.SHA256(t, filepath.Join(g.dir, imageName))
 	g.check(t)
 }
 
@@ -134,7 +136,7 @@ func (g *afterEnd) start(t *testing.T, config string) *process {
 // check compares host and output folder with what they were.
 func (g *afterEnd) check(t *testing.T) {
 	t.Helper()
-	if diff := g.before.settled().diff(g.before); diff != "" {
+	if diff := g.before.settled().Diff(g.before.Snapshot); diff != "" {
 		t.Errorf("the host changed: %s", diff)
 	}
 	checkFiles(t, g.dir, g.caller.uid)
@@ -142,7 +144,7 @@ func (g *afterEnd) check(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !os.SameFile(info, g.image) || !info.ModTime().Equal(g.image.ModTime()) || hashOf(t, filepath.Join(g.dir, imageName)) != g.hash {
+	if !os.SameFile(info, g.image) || !info.ModTime().Equal(g.image.ModTime()) || testenv.SHA256(t, filepath.Join(g.dir, imageName)) != g.hash {
 		t.Error("the image of the earlier build changed")
 	}
 }
@@ -187,11 +189,11 @@ func (g *afterEnd) nextBuild(t *testing.T) {
 	if r := p.wait(); r.status != 0 || len(r.built()) != 3 {
 		t.Errorf("the next build = %d, of %q; want three derivations\n%s", r.status, r.built(), tail(p.errs))
 	}
-	if got := hashOf(t, filepath.Join(g.dir, imageName)); got == g.hash {
+	if got := testenv.SHA256(t, filepath.Join(g.dir, imageName)); got == g.hash {
 		t.Error("the next build left the old image in place")
 	}
 	checkFiles(t, g.dir, g.caller.uid)
-	if diff := g.before.settled().diff(g.before); diff != "" {
+	if diff := g.before.settled().Diff(g.before.Snapshot); diff != "" {
 		t.Errorf("the host changed: %s", diff)
 	}
 }

@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"nixsd-native/internal/testenv"
 )
 
 // A shelf is a server of three files that stand for QEMU, Nix and nixpkgs. fetch unpacks
@@ -231,7 +233,7 @@ func TestFetchCheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	look(exitVerify, "missing, damaged, ok", "not in the cache: qemu.deb", plain...)
-	if got := hashOf(t, file("/nix.tar.xz")); got != hexSum(damaged) {
+	if got := testenv.SHA256(t, file("/nix.tar.xz")); got != hexSum(damaged) {
 		t.Errorf("--check changed the damaged file: %s", got)
 	}
 	must(t, job{as: u, dir: dir, args: plain})

@@ -162,27 +162,6 @@ func (s hostState) settled() hostState {
 	}
 }
 
-// diff says in what s differs from before.
-func (s hostState) diff(before hostState) string {
-	var b strings.Builder
-	for _, part := range []struct {
-		name     string
-		was, now []string
-	}{
-		{"binfmt_misc", before.Handlers, s.Handlers},
-		{"mounts", before.Mounts, s.Mounts},
-		{"processes", before.Processes, s.Processes},
-		{"temporary files", before.Temp, s.Temp},
-		{"loop devices", before.Loops, s.Loops},
-		{"network namespaces", before.Networks, s.Networks},
-	} {
-		if !slices.Equal(part.was, part.now) {
-			fmt.Fprintf(&b, "%s, - before, + now: %q\n", part.name, difference(part.was, part.now))
-		}
-	}
-	return b.String()
-}
-
 // mustStay takes the host for this test and returns a function that fails a test if
 // the host is not as it was.
 func mustStay(t *testing.T) (check func(t *testing.T)) {
@@ -192,7 +171,7 @@ func mustStay(t *testing.T) (check func(t *testing.T)) {
 	before := lookAtHost()
 	return func(t *testing.T) {
 		t.Helper()
-		if diff := before.settled().diff(before); diff != "" {
+		if diff := before.settled().Diff(before.Snapshot); diff != "" {
 			t.Errorf("the host changed: %s", diff)
 		}
 	}

@@ -2,8 +2,6 @@ package e2e
 
 import (
 	"crypto/ed25519"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"io"
 	"os"
@@ -195,19 +193,4 @@ func copyFile(from, to string, offset, size int64) error {
 		_, err = io.CopyN(out, in, size)
 	}
 	return errors.Join(err, out.Close())
-}
-
-// hashOf returns a file's sha256 in hex.
-func hashOf(t *testing.T, name string) string {
-	t.Helper()
-	f, err := os.Open(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	hash := sha256.New()
-	if _, err := io.Copy(hash, f); err != nil {
-		t.Fatal(err)
-	}
-	return hex.EncodeToString(hash.Sum(nil))
 }

@@ -173,9 +173,9 @@ func (k *killer) killAll(t *testing.T, sums map[string]string) {
 	}
 	dir := filepath.Join(k.home, "last")
 	checkFiles(t, dir, k.uid)
-	sum := hashOf(t, filepath.Join(dir, imageName))
+	sum := testenv.SHA256(t, filepath.Join(dir, imageName))
 	if last.name == fromNothing {
-		sums[last.name] = hashOf(t, filepath.Join(k.home, "first", imageName))
+		sums[last.name] = testenv.SHA256(t, filepath.Join(k.home, "first", imageName))
 		must(t, job{as: k.caller, args: k.in(last).with("shell", "--demo", "-q", "--", "nix-store", "--verify", "--check-contents")})
 	}
 	if want, ok := sums[last.name]; ok && sum != want {
@@ -259,7 +259,7 @@ func (k *killer) killed(t *testing.T, w way, r result) {
 // check compares the host with what it was, and looks for halves of images.
 func (k *killer) check(t *testing.T) {
 	t.Helper()
-	if diff := k.before.settled().diff(k.before); diff != "" {
+	if diff := k.before.settled().Diff(k.before.Snapshot); diff != "" {
 		t.Errorf("the host changed: %s", diff)
 	}
 	stem := strings.TrimSuffix(imageName, ".img")

@@ -89,7 +89,7 @@ func removeInTurn(t *testing.T, p places) {
 		if errs := asUser(); errs != "" {
 			t.Errorf("afterwards a user's version says %q; want nothing", errs)
 		}
-		if diff := before.settled().diff(before); diff != "" {
+		if diff := before.settled().Diff(before.Snapshot); diff != "" {
 			t.Errorf("after %q the host changed: %s", args, diff)
 		}
 	}

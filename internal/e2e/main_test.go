@@ -25,12 +25,12 @@ func runAll(m *testing.M) int {
 	release()
 	status := m.Run()
 	defer testenv.LockHost()()
-	if err := removeLab(); err != nil {
+	if err := testenv.RemoveLab(lab()); err != nil {
 		fmt.Fprintf(os.Stderr, "remove the lab: %v\n", err)
 		status = 1
 	}
 	testenv.RemoveBinary()
-	if diff := before.settled().diff(before); diff != "" {
+	if diff := before.settled().Diff(before.Snapshot); diff != "" {
 		fmt.Fprintf(os.Stderr, "after all tests: %s", diff)
 		status = 1
 	}
@@ -39,10 +39,7 @@ func runAll(m *testing.M) int {
 
 // lab is the folder of this run, which all users can reach.
 var lab = sync.OnceValue(func() string {
-	dir, err := os.MkdirTemp("", "nixsd-e2e-*")
-	if err == nil {
-		err = os.Chmod(dir, 0o755)
-	}
+	dir, err := testenv.NewLab("nixsd-e2e")
 	if err == nil {
 		err = os.Mkdir(filepath.Join(dir, "tmp"), 0o777)
 	}
@@ -54,17 +51,6 @@ var lab = sync.OnceValue(func() string {
 	}
 	return dir
 })
-
-// removeLab removes stores, too, whose folders their owner may not write to.
-func removeLab() error {
-	filepath.WalkDir(lab(), func(path string, d os.DirEntry, err error) error {
-		if err == nil && d.IsDir() {
-			os.Chmod(path, 0o700)
-		}
-		return nil
-	})
-	return os.RemoveAll(lab())
-}
 
 // A caller is who runs the program. UID 0 is root; others have no entry in
 // /etc/passwd.

@@ -219,7 +219,7 @@ func TestOtherImages(t *testing.T) {
 		t.Fatal(err)
 	}
 	var m struct{ Uncompressed struct{ SHA256 string } }
-	if err := json.Unmarshal(data, &m); err != nil || m.Uncompressed.SHA256 != hashOf(t, plain) {
+	if err := json.Unmarshal(data, &m); err != nil || m.Uncompressed.SHA256 != testenv.SHA256(t, plain) {
 		t.Errorf("manifest: %s, %v; want the hash of the plain image", data, err)
 	}
 	system := run(t, n.job(dir, n.build(t, "--nixpkgs", archive, "--log-format", "plain", "--attr", "config.system.build.toplevel")))

@@ -147,7 +147,7 @@ func (d *disk) cacheMustBeWhole(t *testing.T) (files int) {
 		name := filepath.Join(d.cache, e.Name())
 		if len(e.Name()) > 64 && e.Type().IsRegular() {
 			files++
-			if got := hashOf(t, name); got != e.Name()[:64] {
+			if got := testenv.SHA256(t, name); got != e.Name()[:64] {
 				t.Errorf("%s has the sha256 %s", name, got)
 			}
 		}
@@ -194,7 +194,7 @@ func (d *disk) buildCut(t *testing.T, config string, sums []string, wait func(*p
 	j := job{as: d.caller, isolated: true, args: buildArgs(t, d.caller, d.places, "out", "--offline", config)}
 	d.cutDuring(t, j, wait)
 	image := filepath.Join(d.home, "out", imageName)
-	if got := hashOf(t, image); !slices.Contains(sums, got) {
+	if got := testenv.SHA256(t, image); !slices.Contains(sums, got) {
 		t.Errorf("the image's sha256 is %s; want one of %q", got, sums)
 	}
 	line, err := os.ReadFile(image + ".sha256")
@@ -205,7 +205,7 @@ func (d *disk) buildCut(t *testing.T, config string, sums []string, wait func(*p
 		t.Errorf("the manifest is of %q", m.SHA256)
 	}
 	must(t, j)
-	if got := hashOf(t, image); got != sums[1] {
+	if got := testenv.SHA256(t, image); got != sums[1] {
 		t.Errorf("the next build made an image with the sha256 %s; want %s", got, sums[1])
 	}
 	checkFiles(t, filepath.Join(d.home, "out"), d.uid)
@@ -256,9 +256,9 @@ func buildCuts(t *testing.T, kind string, p places) {
 	config := d.write(t, "config/sd-card.nix", hostNamed(t, "after-the-cut"))
 	restore := d.save(t)
 	out := filepath.Join(d.home, "out", imageName)
-	sums := []string{hashOf(t, out), ""}
+	sums := []string{testenv.SHA256(t, out), ""}
 	built := must(t, job{as: d.caller, isolated: true, args: buildArgs(t, d.caller, d.places, "out", "--offline", config)})
-	sums[1] = hashOf(t, out)
+	sums[1] = testenv.SHA256(t, out)
 	syscall.Sync() // what this test wrote
 	moments := []func(*process){func(p *process) { p.await("the image is built", building(imageName)) }}
 	for range testenv.Times(0, 9) {

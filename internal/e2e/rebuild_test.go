@@ -162,12 +162,12 @@ func TestEmulatedAssembly(t *testing.T) {
 	}
 	native := splitImage(t, filepath.Join(u.home, "first", imageName), "native")
 	emulated := splitImage(t, filepath.Join(u.home, "emulated", imageName), "emulated")
-	if hashOf(t, native.fat) != hashOf(t, emulated.fat) {
+	if testenv.SHA256(t, native.fat) != testenv.SHA256(t, emulated.fat) {
 		t.Error("the FAT partitions differ")
 	}
 	a, b := ext4Files(t, native.ext4), ext4Files(t, emulated.ext4)
 	if len(a) < 500 || !slices.Equal(a, b) {
-		t.Errorf("the root file systems differ, or have too few of %d and %d files: %q", len(a), len(b), difference(a, b))
+		t.Errorf("the root file systems differ, or have too few of %d and %d files: %q", len(a), len(b), testenv.Difference(a, b))
 	}
 	sameButHash(t, native.ext4, emulated.ext4)
 	check(t)
@@ -208,22 +208,6 @@ func sameButHash(t *testing.T, a, b string) {
 	}
 }
 
-// difference lists what is in one of two lists only, up to a bound.
-func difference(a, b []string) []string {
-	var all []string
-	for _, x := range a {
-		if !slices.Contains(b, x) {
-			all = append(all, "-"+x)
-		}
-	}
-	for _, x := range b {
-		if !slices.Contains(a, x) {
-			all = append(all, "+"+x)
-		}
-	}
-	return all[:min(20, len(all))]
-}
-
 // ext4Files lists what an ext4 file system holds: kind, permissions, owner, size,
 // time, path, and the sha256 or the target.
 func ext4Files(t *testing.T, image string) []string {
@@ -252,7 +236,7 @@ func ext4Files(t *testing.T, image string) []string {
 			what, err = os.Readlink(path)
 			time = 0 // debugfs does not set it
 		case d.Type().IsRegular():
-			what = hashOf(t, path)
+			what = testenv.SHA256(t, path)
 		}
 		size := info.Size()
 		if d.IsDir() {

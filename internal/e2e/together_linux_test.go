@@ -46,11 +46,11 @@ func TestTwoStates(t *testing.T) {
 		if err := interrupt(third); err != nil {
 			t.Error(err)
 		}
-		if diff := before.settled().diff(before); diff != "" {
+		if diff := before.settled().Diff(before.Snapshot); diff != "" {
 			t.Errorf("after the last build the host changed: %s", diff)
 		}
 		oneKilled(t, p, other)
-		if diff := before.settled().diff(before); diff != "" {
+		if diff := before.settled().Diff(before.Snapshot); diff != "" {
 			t.Errorf("after a killed build and another the host changed: %s", diff)
 		}
 	})
@@ -163,7 +163,7 @@ func queued(t *testing.T, c caller, p places, n int) []*process {
 // mustFinish waits for queued builds, which deliver the same image in their order.
 func mustFinish(t *testing.T, c caller, queue []*process) {
 	t.Helper()
-	reference, last := hashOf(t, filepath.Join(c.home, "first", imageName)), time.Time{}
+	reference, last := testenv.SHA256(t, filepath.Join(c.home, "first", imageName)), time.Time{}
 	for i, b := range queue {
 		r := b.wait()
 		at := slices.IndexFunc(r.events, phase("deliver"))
@@ -176,7 +176,7 @@ func mustFinish(t *testing.T, c caller, queue []*process) {
 		last = r.events[at].Time
 		out := filepath.Join(c.home, fmt.Sprint("queue-", i))
 		checkFiles(t, out, c.uid)
-		if got := hashOf(t, filepath.Join(out, imageName)); got != reference {
+		if got := testenv.SHA256(t, filepath.Join(out, imageName)); got != reference {
 			t.Errorf("uid %d: build %d of a queue made an image with the hash %s; want %s", c.uid, i, got, reference)
 		}
 	}

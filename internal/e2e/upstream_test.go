@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"nixsd-native/internal/testenv"
 	"nixsd-native/internal/upstream"
 	"nixsd-native/nix"
 )
@@ -131,12 +132,12 @@ func (n nixos) changedAfterLock(t *testing.T) {
 	n, dir := n.fresh(t, "locked")
 	must(t, n.job(dir, n.args("fetch")))
 	name := filepath.Join(dir, nix.LockName)
-	before := hashOf(t, name)
+	before := testenv.SHA256(t, name)
 	for pattern, says := range map[string]string{"/releases/nixos/*/*/nixexprs.tar.xz": n.ChannelSHA256(), "/releases/nix/*/*": n.NixSHA256()} {
 		n, _ := n.fresh(t, "locked-"+says[:8])
 		n.Break(pattern, upstream.Corrupted())
 		run(t, n.job(dir, n.fetch())).mustBeClear(t, pattern, exitVerify, "want sha256 "+says)
-		if hashOf(t, name) != before {
+		if testenv.SHA256(t, name) != before {
 			t.Errorf("%s changed the lock", pattern)
 		}
 	}

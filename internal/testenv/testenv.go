@@ -151,21 +151,47 @@ func (s Snapshot) MustEqual(t testing.TB, program string) {
 			break
 		}
 	}
+	if diff := now.Diff(s); diff != "" {
+		t.Errorf("the host changed: %s", diff)
+	}
+}
+
+// Diff says in what s differs from before, or "".
+func (s Snapshot) Diff(before Snapshot) string {
+	var b strings.Builder
 	for _, part := range []struct {
-		name      string
-		was, find []string
+		name     string
+		was, now []string
 	}{
-		{"binfmt_misc handlers", s.Handlers, now.Handlers},
-		{"mounts", s.Mounts, now.Mounts},
-		{"processes", s.Processes, now.Processes},
-		{"temporary files", s.Temp, now.Temp},
-		{"loop devices", s.Loops, now.Loops},
-		{"network namespaces", s.Networks, now.Networks},
+		{"binfmt_misc", before.Handlers, s.Handlers},
+		{"mounts", before.Mounts, s.Mounts},
+		{"processes", before.Processes, s.Processes},
+		{"temporary files", before.Temp, s.Temp},
+		{"loop devices", before.Loops, s.Loops},
+		{"network namespaces", before.Networks, s.Networks},
 	} {
-		if !slices.Equal(part.was, part.find) {
-			t.Errorf("%s are not as they were\n was: %q\n now: %q", part.name, part.was, part.find)
+		if !slices.Equal(part.was, part.now) {
+			fmt.Fprintf(&b, "%s, - before, + now: %q\n", part.name, Difference(part.was, part.now))
 		}
 	}
+	return b.String()
+}
+
+// Difference lists what only a has, with a minus, and what only b has, with a plus; 20
+// at most.
+func Difference(a, b []string) []string {
+	var all []string
+	for _, x := range a {
+		if !slices.Contains(b, x) {
+			all = append(all, "-"+x)
+		}
+	}
+	for _, x := range b {
+		if !slices.Contains(a, x) {
+			all = append(all, "+"+x)
+		}
+	}
+	return all[:min(20, len(all))]
 }
 
 func handlers() []string {

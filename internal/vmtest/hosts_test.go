@@ -2,8 +2,6 @@ package vmtest
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"io"
 	"os"
@@ -56,7 +54,7 @@ func (m *machine) mustHaveBuilt(t *testing.T, r reply, out, emulation string) {
 		t.Fatalf("%s: build = %d, %q\n%s", m.release, r.Status, r.Out, r.Err)
 	}
 	got, _, _ := strings.Cut(m.sh(t, "sha256sum "+image), " ")
-	if want := hashOf(t, reference(t)); got != want {
+	if want := testenv.SHA256(t, reference(t)); got != want {
 		t.Errorf("%s: the image has sha256 %s; want %s as here", m.release, got, want)
 	}
 	if manifest := m.sh(t, "cat "+manifestOf(image)+"; stat -c owner=%U "+image); !strings.Contains(manifest, `"emulation": "`+emulation+`"`) || !strings.Contains(manifest, "owner=user") {
@@ -66,20 +64,6 @@ func (m *machine) mustHaveBuilt(t *testing.T, r reply, out, emulation string) {
 
 // manifestOf is what lies beside an image.
 func manifestOf(image string) string { return strings.TrimSuffix(image, ".img") + ".json" }
-
-func hashOf(t *testing.T, name string) string {
-	t.Helper()
-	f, err := os.Open(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		t.Fatal(err)
-	}
-	return hex.EncodeToString(h.Sum(nil))
-}
 
 // On Debian 12 (Linux 6.1) only root can build, through the host's binfmt_misc, whether
 // systemd has an automount in its place, or its module is not loaded.

@@ -7,9 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -45,31 +43,11 @@ const scratchSize = 2 << 30
 
 // A machine is a running one.
 type machine struct {
+	testenv.Machine
 	release
-	console console
 	scratch string // what the machine has as /dev/vdb
 	port    net.Conn
 	replies *json.Decoder
-	ended   chan struct{}
-}
-
-// A console keeps what a machine prints.
-type console struct {
-	mu   sync.Mutex
-	text []byte
-}
-
-func (c *console) Write(b []byte) (int, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.text = append(c.text, b...)
-	return len(b), nil
-}
-
-func (c *console) String() string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return string(c.text)
 }
 
 // emulators are how QEMU is called for each architecture. Processors are ones that are
@@ -91,7 +69,7 @@ func boot(t *testing.T, r release, memory int) *machine {
 	qemu := testenv.NeedProgram(t, e.args[0])
 	d := diskOf(t, r)
 	here, there := socketPair(t)
-	m := &machine{release: r, port: here, replies: json.NewDecoder(here), ended: make(chan struct{}), scratch: filepath.Join(t.TempDir(), "scratch")}
+	m := &machine{release: r, port: here, replies: json.NewDecoder(here), scratch: filepath.Join(t.TempDir(), "scratch")}
 	writeFile(t, m.scratch, "", 0o600)
 	if err := os.Truncate(m.scratch, scratchSize); err != nil {
 		t.Fatal(err)
@@ -105,33 +83,13 @@ func boot(t *testing.T, r release, memory int) *machine {
 		"-object", "rng-random,filename=/dev/urandom,id=r", "-device", "virtio-rng-pci,rng=r")...)
 	cmd.ExtraFiles = []*os.File{there}
 	cmd.Env = append(os.Environ(), "TMPDIR="+lab()) // for what snapshot=on keeps
-	cmd.Stdout, cmd.Stderr = &m.console, &m.console
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	t.Cleanup(func() { m.port.Close() })
 	begun := time.Now()
-	m.start(t, cmd)
+	m.Start(t, cmd)
 	there.Close() // so that its end is noticed
 	m.answer(t, bootPatience)
 	t.Logf("%s with %d MiB booted in %.0f s", r, memory, time.Since(begun).Seconds())
 	return m
-}
-
-// start starts QEMU, which ends with the test.
-func (m *machine) start(t *testing.T, cmd *exec.Cmd) {
-	t.Helper()
-	failed := make(chan error)
-	go func() {
-		runtime.LockOSThread() // whose end would end QEMU, too
-		defer close(m.ended)
-		err := cmd.Start()
-		failed <- err
-		if err == nil {
-			cmd.Wait()
-		}
-	}()
-	if err := <-failed; err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { cmd.Process.Kill(); <-m.ended; m.port.Close() })
 }
 
 // socketPair is a connection to a child, which gets there.
@@ -157,7 +115,7 @@ func (m *machine) answer(t *testing.T, patience time.Duration) reply {
 	}
 	var r reply
 	if err := m.replies.Decode(&r); err != nil {
-		t.Fatalf("%s does not answer: %v\n%s", m.release, err, lastLines(m.console.String(), 60))
+		t.Fatalf("%s does not answer: %v\n%s", m.release, err, lastLines(m.Console.String(), 60))
 	}
 	return r
 }
@@ -174,7 +132,7 @@ func (m *machine) do(t *testing.T, q request) reply {
 	}
 	q.Env = append([]string{"PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "HOME=" + home}, q.Env...)
 	if err := json.NewEncoder(m.port).Encode(q); err != nil {
-		t.Fatalf("%s takes no command: %v\n%s", m.release, err, lastLines(m.console.String(), 60))
+		t.Fatalf("%s takes no command: %v\n%s", m.release, err, lastLines(m.Console.String(), 60))
 	}
 	r := m.answer(t, q.Timeout+time.Minute)
 	t.Logf("%s, uid %d: %s = %d after %.0f s\n%s%s", m.release, q.UID, strings.Join(q.Args, " "), r.Status, r.Took.Seconds(), lastLines(r.Out, 30), lastLines(r.Err, 30))

@@ -15,7 +15,7 @@ func TestMain(m *testing.M) { os.Exit(runAll(m)) }
 
 func runAll(m *testing.M) int {
 	status := m.Run()
-	if err := removeLab(); err != nil {
+	if err := testenv.RemoveLab(lab()); err != nil {
 		fmt.Fprintf(os.Stderr, "remove the lab: %v\n", err)
 		status = 1
 	}
@@ -24,26 +24,12 @@ func runAll(m *testing.M) int {
 
 // lab is the folder of this run, which all users can reach.
 var lab = sync.OnceValue(func() string {
-	dir, err := os.MkdirTemp("", "nixsd-vm-*")
-	if err == nil {
-		err = os.Chmod(dir, 0o755)
-	}
+	dir, err := testenv.NewLab("nixsd-vm")
 	if err != nil {
 		panic(err)
 	}
 	return dir
 })
-
-// removeLab removes stores, too, whose folders their owner may not write to.
-func removeLab() error {
-	filepath.WalkDir(lab(), func(path string, d os.DirEntry, err error) error {
-		if err == nil && d.IsDir() {
-			os.Chmod(path, 0o700)
-		}
-		return nil
-	})
-	return os.RemoveAll(lab())
-}
 
 // A fixture is made once for each key and then shared by tests, which all fail if it
 // could not be made.
