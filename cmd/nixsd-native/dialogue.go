@@ -11,8 +11,8 @@ import (
 	"golang.org/x/term"
 )
 
-// A dialogue asks questions on a terminal. Ctrl-C and Ctrl-D end it with errInterrupted,
-// and the terminal is left as it was found.
+// A dialogue asks questions on a terminal. Ctrl-C ends it with errInterrupted, and so does
+// Ctrl-D where the answer is seen; the terminal is left as it was found.
 type dialogue struct {
 	ctx context.Context
 	in  *os.File

@@ -3,11 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -38,15 +35,15 @@ func initCommand() command {
 overwritten. On a terminal, where the board or a key is not named, all that is
 not named is asked for.
 
-The Wi-Fi's passphrase is not written into the configuration, which everybody
-who has the image can read. The key made of it is kept in a file beside it, for
-you alone, and "inject" puts it into the finished image.
+The Wi-Fi's passphrase is not written into the configuration, which every
+account on the board can read. The key made of it is kept in a file beside it,
+for you alone, and "inject" puts it into the finished image.
 
 Examples:
   nixsd-native init
   nixsd-native init --board rpi4 --ssh-key ~/.ssh/id_ed25519.pub --hostname den
   nixsd-native init --board zero2w --ssh-key me.pub --wifi den -o boards/den.nix
-  nixsd-native init --board rpi3 --ssh-key me.pub --static-ip 10.0.0.2/24,10.0.0.1`,
+  nixsd-native init --board rpi3 --ssh-key me.pub --static-ip 10.0.0.2/24`,
 		new: func(fs *pflag.FlagSet) job {
 			j := new(initJob)
 			j.register(fs)
@@ -56,14 +53,15 @@ Examples:
 }
 
 func (j *initJob) register(fs *pflag.FlagSet) {
-	fs.StringVar(&j.board, "board", "", "`"+strings.Join(boardNames(), "|")+"`: what the card is for, see \"help boards\"")
+	fs.StringVar(&j.board, "board", "", "`board` that the card is for: "+strings.Join(boardNames(), ", ")+"; see \"help boards\"")
+	fs.SetAnnotation("board", valuesAnnotation, boardNames())
 	fs.StringArrayVar(&j.keyFiles, "ssh-key", nil, "let the holders of the public keys in `file` log in; repeatable")
 	fs.StringVar(&j.HostName, "hostname", defaultName, "the board's `name`")
 	fs.StringVar(&j.User, "user", defaultName, "the `name` of who logs in")
 	fs.StringVar(&j.TimeZone, "timezone", "", "time `zone`, such as Europe/Berlin")
 	fs.StringVar(&j.WiFi, "wifi", "", "join the Wi-Fi network `SSID`")
 	fs.StringVar(&j.passphraseFile, "wifi-passphrase-file", "", "`file` with the Wi-Fi's passphrase, instead of a question")
-	fs.StringVar(&j.static, "static-ip", "", "`ADDRESS/PREFIX[,GATEWAY[,DNS]]` instead of DHCP, of the Wi-Fi if there is one")
+	fs.StringVar(&j.static, "static-ip", "", "fixed `address` instead of DHCP, of the Wi-Fi if there is one: IP/PREFIX[,GATEWAY[,DNS]]")
 	fs.StringVarP(&j.output, "output", "o", ".", "`file or folder` to write to")
 }
 
@@ -266,35 +264,5 @@ func (j *initJob) incomplete() error {
 	if len(j.Keys) == 0 {
 		flags, what = append(flags, "--ssh-key FILE"), append(what, "a key to log in with")
 	}
-	return usageErrorf("add "+strings.Join(flags, " ")+", or run it on a terminal, which asks", "%s is not given", strings.Join(what, " and "))
-}
-
-// A place is where a configuration and its Wi-Fi's key are written.
-type place struct{ config, secret string }
-
-// secretSuffix ends the name of the file with a configuration's Wi-Fi key.
-const secretSuffix = ".wifi"
-
-// locate finds out where to write, and refuses what is there already.
-func (j *initJob) locate() (place, error) {
-	name := j.output
-	if info, err := os.Stat(name); err == nil && info.IsDir() || strings.HasSuffix(name, "/") {
-		name = filepath.Join(name, ownConfig)
-	}
-	if filepath.Ext(name) != ".nix" {
-		return place{}, usageErrorf("name it like board.nix, or name a folder that is there", "--output %s is no name of a configuration", j.output)
-	}
-	p := place{name, strings.TrimSuffix(name, ".nix") + secretSuffix}
-	for _, file := range []string{p.config, p.secret} {
-		if _, err := os.Lstat(file); err == nil {
-			return p, exists(file)
-		} else if !errors.Is(err, fs.ErrNotExist) {
-			return p, cannotWrite(file, err)
-		}
-	}
-	return p, nil
-}
-
-func exists(file string) error {
-	return usageErrorf("name another with -o, or move it away", "%s is there already, and is not overwritten", file)
+	return usageErrorf("add "+strings.Join(flags, " ")+", or run it on a terminal, which asks", "missing: %s", strings.Join(what, ", "))
 }

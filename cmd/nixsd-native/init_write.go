@@ -6,10 +6,41 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"nixsd-native/internal/image"
 	"nixsd-native/internal/wifi"
 )
+
+// A place is where a configuration and its Wi-Fi's key are written.
+type place struct{ config, secret string }
+
+// secretSuffix ends the name of the file with a configuration's Wi-Fi key.
+const secretSuffix = ".wifi"
+
+// locate finds out where to write, and refuses what is there already.
+func (j *initJob) locate() (place, error) {
+	name := j.output
+	if info, err := os.Stat(name); err == nil && info.IsDir() || strings.HasSuffix(name, "/") {
+		name = filepath.Join(name, ownConfig)
+	}
+	if filepath.Ext(name) != ".nix" {
+		return place{}, usageErrorf("name it like board.nix, or name a folder that is there", "--output %s is no name of a configuration", j.output)
+	}
+	p := place{name, strings.TrimSuffix(name, ".nix") + secretSuffix}
+	for _, file := range []string{p.config, p.secret} {
+		if _, err := os.Lstat(file); err == nil {
+			return p, exists(file)
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return p, cannotWrite(file, err)
+		}
+	}
+	return p, nil
+}
+
+func exists(file string) error {
+	return usageErrorf("name another with -o, or move it away", "%s is there already, and is not overwritten", file)
+}
 
 // write makes the configuration and, if its Wi-Fi's passphrase is known, the file with
 // the key, or neither.

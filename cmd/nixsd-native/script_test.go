@@ -41,7 +41,7 @@ func TestScripts(t *testing.T) {
 			return os.Mkdir(e.WorkDir+"/home", 0o755)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"fails": fails, "untouched": untouched,
+			"fails": fails, "untouched": untouched, "private": private,
 		},
 	})
 }
@@ -76,6 +76,18 @@ func fails(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if errs != 1 || hints < 1 {
 		ts.Fatalf("%q printed %d errors and %d hints; want one, and one or more", args[1:], errs, hints)
+	}
+}
+
+// private FILE fails if others than its owner may do anything with a file.
+func private(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: private FILE")
+	}
+	info, err := os.Stat(ts.MkAbs(args[0]))
+	ts.Check(err)
+	if info.Mode() != 0o600 {
+		ts.Fatalf("%s has mode %v; want that of a file for its owner alone", args[0], info.Mode())
 	}
 }
 
