@@ -132,7 +132,7 @@ func TestInitAsksOnce(t *testing.T) {
 		t.Errorf("the configuration has another key:\n%s", text)
 	}
 	key := filepath.Join(c.cmd.Env[0][len("HOME="):], ".ssh", "id_a.pub")
-	c, dir = startInit(t, "--board", "rpi4", "--ssh-key", key)
+	c, _ = startInit(t, "--board", "rpi4", "--ssh-key", key)
 	if status := c.status(); status != exitOK || strings.Contains(c.all(), "[") {
 		t.Errorf("init with a board and a key = %d, showed %q", status, c.all())
 	}
