@@ -162,7 +162,7 @@ func TestFolders(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	known := []string{"binfmt", "cmd", "internal", "nix", "qemu", "sandbox", "README.md", "LICENSE", "embed.go", "go.mod", "go.sum", "sd-card.nix"}
+	known := []string{"binfmt", "cmd", "internal", "nix", "qemu", "sandbox", "README.md", "LICENSE", "share", "embed.go", "go.mod", "go.sum", "sd-card.nix"}
 	for _, e := range entries {
 		built := e.Name() == "nixsd-native" || e.Name() == "out" // by the README's commands
 		if !built && !strings.HasPrefix(e.Name(), ".") && !slices.Contains(known, e.Name()) {

@@ -39,7 +39,8 @@ type splitJob interface {
 // commands in the order in which help shows them.
 func commands() []command {
 	return []command{
-		buildCommand(), fetchCommand(), updateCommand(), bundleCommand(), shellCommand(), inspectCommand(), explainCommand(), doctorCommand(), binfmtCommand(), cleanCommand(), versionCommand(),
+		initCommand(), buildCommand(), fetchCommand(), updateCommand(), bundleCommand(), inspectCommand(), explainCommand(), shellCommand(),
+		doctorCommand(), binfmtCommand(), cleanCommand(), completionCommand(), versionCommand(),
 	}
 }
 
@@ -73,11 +74,15 @@ func parse(args []string, out io.Writer) (job, error) {
 		printHelp(out)
 		return nil, errHelp
 	case rest[0] == "help":
+		if t, ok := findTopic(rest[1]); ok {
+			fmt.Fprint(out, t.text)
+			return nil, errHelp
+		}
 		rest = []string{rest[1], "--help"}
 	}
 	c, ok := findCommand(rest[0])
 	if !ok {
-		return nil, usageErrorf("run \"nixsd-native help\" for the commands", "unknown command %q", rest[0])
+		return nil, usageErrorf("run \"nixsd-native help\" for the commands and topics", "unknown command %q", rest[0])
 	}
 	return c.parse(rest[1:], out)
 }

@@ -17,7 +17,11 @@ Usage:
 Commands:
 `)
 	for _, c := range commands() {
-		fmt.Fprintf(w, "  %-9s %s\n", c.name, c.summary)
+		fmt.Fprintf(w, "  %-10s %s\n", c.name, c.summary)
+	}
+	fmt.Fprint(w, "\nTopics, told by \"nixsd-native help TOPIC\":\n")
+	for _, t := range topics() {
+		fmt.Fprintf(w, "  %-10s %s\n", t.name, t.summary)
 	}
 	fmt.Fprint(w, `
 Try it:

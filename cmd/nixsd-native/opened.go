@@ -22,6 +22,13 @@ type fileJob interface {
 	take(files []*os.File)
 }
 
+// A callerJob is a fileJob that also writes files, which belong to whoever called. So
+// root that was not called by sudo runs it itself.
+type callerJob interface {
+	fileJob
+	writesAsCaller()
+}
+
 // nobody is the id that Linux gives to those without one (user_namespaces(7)).
 const nobody = 65534
 
@@ -47,13 +54,14 @@ func runFileJob(ctx context.Context, a *app, j fileJob, args []string) int {
 	if err != nil {
 		return report(a.errs, err)
 	}
-	if os.Geteuid() != 0 {
+	as := monitor.Identity{UID: nobody, GID: nobody, Group: nobody}
+	uid, gid, called := monitor.Caller(a.env["SUDO_UID"], a.env["SUDO_GID"])
+	if called {
+		as = monitor.Identity{UID: uid, GID: gid, Group: gid}
+	}
+	if _, writes := j.(callerJob); os.Geteuid() != 0 || writes && !called {
 		j.take(files)
 		return report(a.errs, j.run(ctx, a))
-	}
-	as := monitor.Identity{UID: nobody, GID: nobody, Group: nobody}
-	if uid, gid, ok := monitor.Caller(a.env["SUDO_UID"], a.env["SUDO_GID"]); ok {
-		as = monitor.Identity{UID: uid, GID: gid, Group: gid}
 	}
 	w, err := monitor.Start(monitor.Command{Args: append([]string{readerArg0}, args...), Env: a.env.list(passedOn), Files: files, As: as})
 	if err != nil {

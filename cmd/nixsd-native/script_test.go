@@ -42,7 +42,7 @@ func TestScripts(t *testing.T) {
 			return os.Mkdir(e.WorkDir+"/home", 0o755)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"fails": fails, "untouched": untouched, "decode": decode,
+			"fails": fails, "untouched": untouched, "decode": decode, "private": private,
 		},
 	})
 }
@@ -88,6 +88,18 @@ func decode(ts *testscript.TestScript, neg bool, args []string) {
 	data, err := base64.StdEncoding.DecodeString(strings.ReplaceAll(ts.ReadFile(args[0]), "\n", ""))
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), data, 0o644))
+}
+
+// private FILE fails if others than its owner may do anything with a file.
+func private(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: private FILE")
+	}
+	info, err := os.Stat(ts.MkAbs(args[0]))
+	ts.Check(err)
+	if info.Mode() != 0o600 {
+		ts.Fatalf("%s has mode %v; want that of a file for its owner alone", args[0], info.Mode())
+	}
 }
 
 // untouched fails if the program made a folder or a file for itself.
