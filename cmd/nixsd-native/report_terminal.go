@@ -8,11 +8,12 @@ import (
 )
 
 // Control sequences that every terminal in use knows: ECMA-48 CUU, EL, ED, and
-// DEC's private mode 7 (autowrap).
+// DEC's private mode 7 (autowrap). Erasing begins in the second column: tmux puts what is
+// erased from the first cell of the screen on into its history.
 const (
 	cursorUp  = "\x1b[%dA"
 	eraseLine = "\x1b[K"
-	eraseDown = "\r\x1b[J"
+	eraseDown = "\r \x1b[J\r"
 	wrapOff   = "\x1b[?7l"
 	wrapOn    = "\x1b[?7h"
 )

@@ -1,4 +1,4 @@
-# What was built while both.log and failed.log were recorded; see README.md.
+# What was built while built.log and failed.log were recorded; see README.md.
 { fails ? false }:
 let
   # Derivations that take some seconds, one for each step: nothing ever comes from a new pseudo-terminal.
