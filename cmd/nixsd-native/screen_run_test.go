@@ -38,7 +38,14 @@ func startFetching(t *testing.T, env ...string) fetching {
 		t.Fatal(err)
 	}
 	t.Cleanup(stop)
-	home := t.TempDir()
+	home, err := os.MkdirTemp("", "nixsd-screen-*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(home) })
+	if err := os.Chmod(home, 0o755); err != nil { // root's worker must reach its cache
+		t.Fatal(err)
+	}
 	args := []string{"nixsd-native", "fetch", "--state-dir", home + "/state", "--cache-dir", home + "/cache", "--lock-file", home + "/lock"}
 	for flag, name := range map[string]string{"qemu-deb": "qemu.deb", "nix": "nix.tar.xz", "nixpkgs": "nixpkgs.tar.xz"} {
 		hash := strings.TrimSuffix(flag, "-deb") + "-sha256"
