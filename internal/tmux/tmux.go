@@ -113,11 +113,12 @@ func (s *Terminal) capture(more ...string) (string, error) {
 	return strings.TrimRight(out, "\n") + "\n", err
 }
 
-// Ended reports whether the command has ended, and with which status.
+// Ended reports whether the command has ended, and with which status. tmux sees first that
+// nobody has the terminal open any more, and the status later.
 func (s *Terminal) Ended() (status string, ended bool, err error) {
 	out, err := s.ask("#{pane_dead} #{pane_dead_status}#{pane_dead_signal}")
 	dead, status, _ := strings.Cut(out, " ")
-	return status, dead == "1", err
+	return status, dead == "1" && status != "", err
 }
 
 // Sync waits until all that was written to w, the terminal, is on the screen: it writes
