@@ -17,6 +17,7 @@ const (
 	LogLine              // the builder of activity ID printed Text
 	Phase                // the builder of activity ID enters phase Text
 	Progress             // activity ID: Done of Expected, Running, Failed
+	Expect               // activity ID will come to Expected in activities of Type
 )
 
 // An ActivityType is Nix's number for what an activity does, from
@@ -32,6 +33,7 @@ const (
 	Builds       ActivityType = 104
 	BuildOne     ActivityType = 105
 	Substitute   ActivityType = 108
+	QueryInfo    ActivityType = 109
 )
 
 // Results of an activity, from the same file.
@@ -39,6 +41,7 @@ const (
 	resultLogLine  = 101
 	resultPhase    = 104
 	resultProgress = 105
+	resultExpected = 106
 )
 
 // Levels of messages; lower is more important.
@@ -136,6 +139,8 @@ func (r rawEvent) result(e Event) (Event, bool) {
 	case resultProgress:
 		e.Kind = Progress
 		e.Done, e.Expected, e.Running, e.Failed = r.num(0), r.num(1), r.num(2), r.num(3)
+	case resultExpected:
+		e.Kind, e.Type, e.Expected = Expect, ActivityType(r.num(0)), r.num(1)
 	default:
 		return Event{}, false
 	}

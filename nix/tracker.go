@@ -43,14 +43,6 @@ func readLine(br *bufio.Reader) ([]byte, error) {
 	}
 }
 
-// A Status is where Nix is.
-type Status struct {
-	Running                []string // names of derivations, oldest first
-	Done, Expected, Failed int64    // derivations
-	Fetched, Fetch         int64    // bytes
-	Copied                 int64    // store paths that caches delivered
-}
-
 const (
 	// tailLines is how many lines of each running builder are kept for the case that it
 	// fails: what it died of may stand before what its last words were.
@@ -63,7 +55,7 @@ const (
 type Tracker struct {
 	builds map[uint64]*builder // running, by activity
 	order  []uint64
-	totals map[uint64]Event // latest progress, by activity
+	counts counts
 	types  map[uint64]ActivityType
 	ended  map[string][]string // last lines of finished builders, by derivation
 	errors []string
@@ -82,13 +74,14 @@ type builder struct {
 // or "".
 func (t *Tracker) Apply(e Event) (derivation string) {
 	if t.builds == nil {
-		t.builds, t.totals = map[uint64]*builder{}, map[uint64]Event{}
+		t.builds, t.counts = map[uint64]*builder{}, newCounts()
 		t.types, t.ended = map[uint64]ActivityType{}, map[string][]string{}
 	}
 	switch e.Kind {
 	case Start:
 		return t.start(e)
 	case Stop:
+		t.counts.stop(e.ID, t.types[e.ID])
 		return t.stop(e.ID)
 	case LogLine:
 		if b := t.builds[e.ID]; b != nil {
@@ -96,7 +89,9 @@ func (t *Tracker) Apply(e Event) (derivation string) {
 			return b.name
 		}
 	case Progress:
-		t.totals[e.ID] = e
+		t.counts.progress(e, t.types[e.ID])
+	case Expect:
+		t.counts.expect(e, t.types[e.ID])
 	case Message:
 		t.hear(e)
 	}
@@ -118,9 +113,9 @@ func (t *Tracker) hear(e Event) {
 // start takes the begin of an activity in. What a remote builder's Nix tells comes along:
 // its counts are not ours, and the build that it begins is one that began here.
 func (t *Tracker) start(e Event) (derivation string) {
-	t.types[e.ID] = e.Type
-	remote := e.Parent != 0 && t.types[e.Parent] == Realise
-	if remote && e.Type != BuildOne {
+	parent := t.types[e.Parent]
+	remote := e.Parent != 0 && parent == Realise
+	if t.types[e.ID] = e.Type; !isCounted(e.Type, parent, remote) {
 		t.types[e.ID] = 0
 	}
 	if e.Type != BuildOne {
@@ -145,28 +140,6 @@ func (t *Tracker) stop(id uint64) (derivation string) {
 		t.order = slices.DeleteFunc(t.order, func(o uint64) bool { return o == id })
 	}
 	return derivation
-}
-
-// Status returns where Nix is.
-func (t *Tracker) Status() Status {
-	var s Status
-	for _, id := range t.order {
-		s.Running = append(s.Running, t.builds[id].name)
-	}
-	for id, p := range t.totals {
-		switch t.types[id] {
-		case Builds:
-			s.Done += p.Done
-			s.Expected += p.Expected
-			s.Failed += p.Failed
-		case CopyPaths:
-			s.Copied += p.Done
-		case FileTransfer:
-			s.Fetched += p.Done
-			s.Fetch += p.Expected
-		}
-	}
-	return s
 }
 
 // Here returns the names of the derivations that this machine builds, oldest first, and

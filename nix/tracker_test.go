@@ -29,7 +29,11 @@ func follow(t *testing.T, log []byte) (*Tracker, []string) {
 			tell(fmt.Sprintf("%s> %s", name, e.Text))
 		case Start, Stop, Progress:
 			s := track.Status()
-			tell(fmt.Sprintf("%d/%d -%d %v", s.Done, s.Expected, s.Failed, s.Running))
+			names := []string{}
+			for _, drv := range s.Running {
+				names = append(names, DerivationName(drv))
+			}
+			tell(fmt.Sprintf("%d/%d -%d %v", s.Done, s.Expected, s.Failed, names))
 		}
 	})
 	if err != nil {
@@ -132,6 +136,50 @@ func TestTrackerFetch(t *testing.T) {
 	}
 	if s := track.Status(); s.Fetched != 60 || s.Fetch != 110 || s.Copied != 2 {
 		t.Errorf("Status = %+v; want 60 of 110 bytes and 2 paths", s)
+	}
+}
+
+// TestTrackerTotals shows what is known when the first of several paths comes: how many
+// there are, and their bytes; what asking caches took is not among them. A transfer that is
+// broken off expects no more.
+func TestTrackerTotals(t *testing.T) {
+	var track Tracker
+	for _, step := range []struct {
+		line                           string
+		copied, paths, fetched, expect int64
+	}{
+		{`{"action":"start","id":1,"type":109,"parent":0,"fields":["/nix/store/x","https://a.test"]}`, 0, 0, 0, 0},
+		{`{"action":"start","id":2,"type":101,"parent":1,"fields":["https://a.test/x.narinfo"]}`, 0, 0, 0, 0},
+		{`{"action":"result","id":2,"type":105,"fields":[400,400,0,0]}`, 0, 0, 0, 0},
+		{`{"action":"start","id":3,"type":102,"parent":0}`, 0, 0, 0, 0},
+		{`{"action":"start","id":4,"type":103,"parent":0}`, 0, 0, 0, 0},
+		{`{"action":"result","id":4,"type":105,"fields":[0,3,0,0]}`, 0, 3, 0, 0},
+		{`{"action":"result","id":3,"type":106,"fields":[101,1000]}`, 0, 3, 0, 0},
+		{`{"action":"result","id":3,"type":106,"fields":[100,7000]}`, 0, 3, 0, 7000}, // no download yet: it may be a folder
+		{`{"action":"start","id":5,"type":108,"parent":0,"fields":["/nix/store/x","https://a.test"]}`, 0, 3, 0, 7000},
+		{`{"action":"start","id":6,"type":100,"parent":5,"fields":["/nix/store/x"]}`, 0, 3, 0, 7000},
+		{`{"action":"result","id":6,"type":105,"fields":[50,700,0,0]}`, 0, 3, 50, 7000},
+		{`{"action":"start","id":7,"type":101,"parent":6,"fields":["https://a.test/x.nar"]}`, 0, 3, 50, 7000},
+		{`{"action":"result","id":7,"type":105,"fields":[20,100,0,0]}`, 0, 3, 20, 1000},
+		{`{"action":"result","id":7,"type":105,"fields":[30,2000,0,0]}`, 0, 3, 30, 2000},
+		{`{"action":"stop","id":7}`, 0, 3, 30, 1000},
+		{`{"action":"result","id":4,"type":105,"fields":[3,3,0,0]}`, 3, 3, 30, 30},
+	} {
+		e, _ := ParseEvent([]byte("@nix " + step.line))
+		track.Apply(e)
+		s := track.Status()
+		if s.Copied != step.copied || s.Copy != step.paths || s.Fetched != step.fetched || s.Fetch != step.expect {
+			t.Errorf("Status after %s = %+v; want %d of %d paths, %d of %d bytes", step.line, s, step.copied, step.paths, step.fetched, step.expect)
+		}
+	}
+}
+
+// TestTrackerFolder shows a real fetch from a cache that is a folder: nothing is
+// downloaded.
+func TestTrackerFolder(t *testing.T) {
+	track, _ := follow(t, golden(t, "fetch.log"))
+	if s := track.Status(); s.Copied != 1 || s.Copy != 1 || s.Fetch != s.Fetched {
+		t.Errorf("Status = %+v; want one of one path, and no bytes missing", s)
 	}
 }
 

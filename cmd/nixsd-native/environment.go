@@ -26,7 +26,7 @@ var proxyVariables = []string{
 var storeVariables = []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION"}
 
 // passedOn are the variables that the worker gets from the monitor.
-var passedOn = slices.Concat(proxyVariables, certificateVariables, storeVariables, []string{certificateFolders, "TERM", "LANG", "LC_ALL", "LC_CTYPE", "NO_COLOR", "COLUMNS"})
+var passedOn = slices.Concat(proxyVariables, certificateVariables, storeVariables, []string{certificateFolders, "TERM", "LANG", "LC_ALL", "LC_CTYPE", "NO_COLOR", "CI"})
 
 func hostEnvironment() environment {
 	e := environment{}

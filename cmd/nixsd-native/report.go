@@ -5,6 +5,8 @@ import (
 	"io"
 	"sync"
 	"time"
+
+	"nixsd-native/nix"
 )
 
 // A reportFormat is how a reporter writes; the values of --log-format.
@@ -37,13 +39,8 @@ const defaultHeartbeat = 30 * time.Second
 // redrawEvery is the shortest time between two drawings of the bars.
 const redrawEvery = 100 * time.Millisecond
 
-// A buildStatus is where Nix is. Counts are of derivations; FetchBytes is what
-// the fetches known so far will need.
-type buildStatus struct {
-	Running                  []string // derivation names, oldest first
-	Done, Expected, Failed   int64
-	FetchedBytes, FetchBytes int64
-}
+// A buildStatus is where Nix is.
+type buildStatus nix.Status
 
 // A message is a note, a warning or an error.
 type message struct {

@@ -41,12 +41,15 @@ type jsonBytes struct {
 
 type jsonBuilding struct {
 	jsonHead
-	Running      []string `json:"running"`
-	Done         int64    `json:"done"`
-	Expected     int64    `json:"expected"`
-	Failed       int64    `json:"failed"`
-	FetchedBytes int64    `json:"fetched_bytes"`
-	FetchBytes   int64    `json:"fetch_bytes"`
+	Running      []string  `json:"running"`
+	Seconds      []float64 `json:"seconds"` // that each of them has run
+	Done         int64     `json:"done"`
+	Expected     int64     `json:"expected"`
+	Failed       int64     `json:"failed"`
+	FetchedPaths int64     `json:"fetched_paths"`
+	FetchPaths   int64     `json:"fetch_paths"`
+	FetchedBytes int64     `json:"fetched_bytes"`
+	FetchBytes   int64     `json:"fetch_bytes"`
 }
 
 type jsonLog struct {
@@ -117,11 +120,11 @@ func (v *jsonView) moved(it *item) {
 	v.print(jsonBytes{v.head("bytes"), it.doing, it.name, it.done, it.total})
 }
 
-// building writes at once what changed but for bytes.
+// building writes at once what changed but for what is fetched.
 func (v *jsonView) building() {
-	old := v.built
-	old.FetchedBytes, old.FetchBytes = v.p.build.FetchedBytes, v.p.build.FetchBytes
-	if !sameStatus(old, v.p.build) {
+	old, b := v.built, v.p.build
+	old.Fetched, old.Fetch, old.Copied, old.Copy = b.Fetched, b.Fetch, b.Copied, b.Copy
+	if !sameStatus(old, b) {
 		v.status()
 	}
 }
@@ -129,12 +132,21 @@ func (v *jsonView) building() {
 func (v *jsonView) status() {
 	b := v.p.build
 	v.built, v.builtAt = b, v.p.now()
-	v.print(jsonBuilding{v.head("building"), b.Running, b.Done, b.Expected, b.Failed, b.FetchedBytes, b.FetchBytes})
+	o := jsonBuilding{
+		jsonHead: v.head("building"), Done: b.Done, Expected: b.Expected, Failed: b.Failed,
+		Running: []string{}, Seconds: []float64{},
+		FetchedPaths: b.Copied, FetchPaths: b.Copy, FetchedBytes: b.Fetched, FetchBytes: b.Fetch,
+	}
+	for _, r := range v.p.running {
+		o.Running = append(o.Running, r.name)
+		o.Seconds = append(o.Seconds, seconds(v.p.now().Sub(r.since)))
+	}
+	v.print(o)
 }
 
 func sameStatus(a, b buildStatus) bool {
 	return slices.Equal(a.Running, b.Running) && a.Done == b.Done && a.Expected == b.Expected &&
-		a.Failed == b.Failed && a.FetchedBytes == b.FetchedBytes && a.FetchBytes == b.FetchBytes
+		a.Failed == b.Failed && a.Copied == b.Copied && a.Copy == b.Copy && a.Fetched == b.Fetched && a.Fetch == b.Fetch
 }
 
 func (v *jsonView) log(derivation, line string) {
@@ -152,7 +164,7 @@ func (v *jsonView) tick() {
 	}
 	switch {
 	case v.p.phase == "" || now.Sub(v.lines.last) < v.heartbeat:
-	case len(v.p.build.Running) > 0:
+	case len(v.p.running) > 0:
 		v.status()
 	default:
 		v.phase()

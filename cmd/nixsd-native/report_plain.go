@@ -133,11 +133,12 @@ func (v *plainView) news(now time.Time) string {
 		v.p.count(it, true)
 		return it.result(noWidth)
 	}
-	if line := v.p.buildLine(); line != v.built && line != "" {
-		v.built = line
+	if key := v.p.buildLine(false); key != v.built && key != "" {
+		v.built = key
+		line := v.p.buildLine(true)
 		if f := v.p.fetch; v.p.fetching() {
 			f.shown, f.shownAt = f.done, now
-			line += "; fetched " + f.amount()
+			line += "; fetched " + f.name + ", " + f.amount()
 		}
 		return line
 	}
@@ -178,11 +179,11 @@ func (it *item) line(now time.Time) string {
 // maxNamed is how many of several things are named.
 const maxNamed = 3
 
-// buildLine returns "building 12/40: linux-6.12, gcc-14.2", or nothing if no
-// derivation runs.
-func (p *progress) buildLine() string {
+// buildLine returns "building 12/40: linux-6.12 (1 min 5 s), gcc-14.2", or nothing if no
+// derivation runs. Without the times it is the same until something changes.
+func (p *progress) buildLine(times bool) string {
 	b := p.build
-	if len(b.Running) == 0 {
+	if len(p.running) == 0 {
 		return ""
 	}
 	line := "building"
@@ -192,12 +193,25 @@ func (p *progress) buildLine() string {
 	if b.Failed > 0 {
 		line += fmt.Sprintf(" (%d failed)", b.Failed)
 	}
-	named := b.Running[:min(len(b.Running), maxNamed)]
-	line += ": " + strings.Join(named, ", ")
-	if more := len(b.Running) - len(named); more > 0 {
-		line += fmt.Sprintf(" and %d more", more)
+	return line + ": " + p.runningWords(times)
+}
+
+// runningWords returns "linux-6.12 (1 min 5 s), gcc-14.2 and 3 more": those that began
+// just now without their time.
+func (p *progress) runningWords(times bool) string {
+	var named []string
+	for _, r := range p.running[:min(len(p.running), maxNamed)] {
+		name := r.name
+		if ran := p.now().Sub(r.since); times && ran >= time.Second {
+			name += " (" + wholeSeconds(ran) + ")"
+		}
+		named = append(named, name)
 	}
-	return line
+	words := strings.Join(named, ", ")
+	if more := len(p.running) - len(named); more > 0 {
+		words += fmt.Sprintf(" and %d more", more)
+	}
+	return words
 }
 
 // stalled is how long an item that still moves may rest between two calls.
@@ -205,12 +219,8 @@ const stalled = 10 * time.Second
 
 // still returns the sign of life: what has been going on for how long.
 func (p *progress) still(now time.Time) string {
-	if running := p.build.Running; len(running) > 0 {
-		line := fmt.Sprintf("still building %s (%s)", running[0], wholeSeconds(now.Sub(p.started[running[0]])))
-		if more := len(running) - 1; more > 0 {
-			line += fmt.Sprintf(" and %d more", more)
-		}
-		return line
+	if len(p.running) > 0 {
+		return "still building " + p.runningWords(true)
 	}
 	if open := p.open(); len(open) > 0 {
 		it := open[0]

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"nixsd-native/nix"
 )
 
 // A progress is what a reporter knows; its views read it.
@@ -21,7 +23,14 @@ type progress struct {
 	fetch   *item            // Nix's own downloads, nil if none
 
 	build   buildStatus
-	started map[string]time.Time // since when a derivation runs
+	running []running // as build.Running
+}
+
+// A running derivation.
+type running struct {
+	drv   string // store path
+	name  string
+	since time.Time
 }
 
 type phaseSpent struct {
@@ -47,7 +56,7 @@ func newProgress(now func() time.Time) *progress {
 func (p *progress) reset() {
 	p.items, p.tallies, p.fetch = nil, nil, nil
 	p.ended = map[string]int64{}
-	p.build, p.started = buildStatus{}, map[string]time.Time{}
+	p.build, p.running = buildStatus{}, nil
 }
 
 func (p *progress) begin(name string) { p.phase, p.since = name, p.now() }
@@ -83,30 +92,34 @@ func (p *progress) withRunning() []phaseSpent {
 
 // setBuild takes over a status and notes when derivations began.
 func (p *progress) setBuild(s buildStatus) {
-	before := p.started
-	p.started = map[string]time.Time{}
-	running := make([]string, len(s.Running))
-	for i, name := range s.Running {
-		name = cleanWord(name)
-		running[i] = name
-		p.started[name] = p.now()
-		if t, ok := before[name]; ok {
-			p.started[name] = t
+	before := p.running
+	p.build, p.running = s, make([]running, len(s.Running))
+	for i, drv := range s.Running {
+		at := slices.IndexFunc(before, func(r running) bool { return r.drv == drv })
+		if at >= 0 {
+			p.running[i] = before[at]
+		} else {
+			p.running[i] = running{drv, cleanWord(nix.DerivationName(drv)), p.now()}
 		}
 	}
-	s.Running = running
-	p.build = s
-	if s.FetchBytes <= 0 {
+	done, total := max(s.Fetched, 0), max(s.Fetch, 0) // builders may forge more than a number holds
+	if total == 0 && s.Copy == 0 {
 		return
 	}
 	if p.fetch == nil {
-		p.fetch = newItem("fetching", "store paths", s.FetchedBytes, s.FetchBytes, p.now())
+		p.fetch = newItem("fetching", "", done, total, p.now())
 	}
-	p.fetch.set(s.FetchedBytes, s.FetchBytes, p.now())
+	p.fetch.name = "store paths"
+	if s.Copy > 0 {
+		p.fetch.name = fmt.Sprintf("%d/%d paths", s.Copied, s.Copy)
+	}
+	p.fetch.set(done, total, p.now())
 }
 
-// fetching reports whether Nix has something left to download.
-func (p *progress) fetching() bool { return p.fetch != nil && p.fetch.done < p.fetch.total }
+// fetching reports whether Nix has something left to fetch.
+func (p *progress) fetching() bool {
+	return p.fetch != nil && (p.fetch.done < p.fetch.total || p.build.Copied < p.build.Copy)
+}
 
 // open returns the items with something left to do.
 func (p *progress) open() []*item {
@@ -175,7 +188,10 @@ func (p *progress) summary(w int) []string {
 	for _, t := range p.tallies {
 		lines = append(lines, t.lines(w)...)
 	}
-	if p.fetch != nil && p.fetch.done > 0 {
+	if p.fetch != nil && (p.fetch.done > 0 || p.build.Copied > 0) {
+		if p.build.Copied > 0 {
+			p.fetch.name = plural(p.build.Copied, "store path")
+		}
 		lines = append(lines, p.fetch.result(w))
 	}
 	if b := p.build; b.Done > 0 || b.Failed > 0 {

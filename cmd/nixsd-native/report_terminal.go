@@ -8,11 +8,12 @@ import (
 )
 
 // Control sequences that every terminal in use knows: ECMA-48 CUU, EL, ED, and
-// DEC's private mode 7 (autowrap).
+// DEC's private mode 7 (autowrap). Erasing begins in the second column: tmux puts what is
+// erased from the first cell of the screen on into its history.
 const (
 	cursorUp  = "\x1b[%dA"
 	eraseLine = "\x1b[K"
-	eraseDown = "\r\x1b[J"
+	eraseDown = "\r \x1b[J\r"
 	wrapOff   = "\x1b[?7l"
 	wrapOn    = "\x1b[?7h"
 )
@@ -20,8 +21,14 @@ const (
 // maxColumns bounds the drawn lines; longer bars are hard to read.
 const maxColumns = 120
 
-// maxBars bounds the bars that are drawn at once.
-const maxBars = 4
+// Bounds of the bars, and of the running derivations, that are drawn at once.
+const (
+	maxBars    = 4
+	maxRunning = 6
+)
+
+// fewColumns is the width below which words are left out.
+const fewColumns = 34
 
 // settle is how long a width must last before bars are drawn again: while a
 // window's edge is dragged, long lines would wrap at every step and push what is
@@ -136,17 +143,23 @@ func columns(width func() int) int {
 	return max(min(w-1, maxColumns), 1)
 }
 
-// area returns the drawn lines, none wider than w cells.
+// area returns the drawn lines, none wider than w cells: a status line, the derivations
+// that run, and the bars.
 func (v *terminalView) area(w int) []string {
-	var area []string
-	if v.p.phase != "" {
-		area = append(area, v.status(w))
+	if v.p.phase == "" {
+		return nil
 	}
+	room := max(v.rows()-3, 0)
 	if v.p.now().Sub(v.resized) < settle {
-		return area
+		room = 0
 	}
 	open := v.p.open()
-	bars := min(len(open), maxBars, max(v.rows()-3, 0))
+	bars := min(len(open), maxBars, room)
+	runs := min(len(v.p.running), maxRunning, room-bars)
+	area := []string{v.status(w, runs == 0)}
+	for i, r := range v.p.running[:runs] {
+		area = append(area, r.line(v.p.now(), moreWord(len(v.p.running), runs, i), w))
+	}
 	for _, it := range open[:bars] {
 		area = append(area, v.barLine(it, w))
 	}
@@ -165,25 +178,15 @@ func (v *terminalView) rows() int {
 	return 24
 }
 
-// status returns "build  12/40  linux-6.12 +1  0:42", the name as long as there
-// is room.
-func (v *terminalView) status(w int) string {
-	b := v.p.build
-	head, tail := "", "  "+clock(v.p.elapsed())
-	if b.Expected > 0 {
-		head += fmt.Sprintf("  %d/%d", b.Done, b.Expected)
-	}
-	if b.Failed > 0 {
-		head += fmt.Sprintf("  %d failed", b.Failed)
-	}
-	if n := len(b.Running); n > 0 {
-		more := ""
-		if n > 1 {
-			more = fmt.Sprintf(" +%d", n-1)
-		}
+// status returns "build  12/40 built  0:42". If the derivations that run have no lines
+// of their own, they are named in it as long as there is room.
+func (v *terminalView) status(w int, named bool) string {
+	head, tail := v.counts(w), "  "+clock(v.p.elapsed())
+	if len(v.p.running) > 0 && named {
+		more := moreWord(len(v.p.running), 1, 0)
 		room := w - cells(" "+v.p.phase+head+"  "+more+tail)
 		if room >= len("gcc") {
-			head += "  " + shorten(b.Running[0], room) + more
+			head += "  " + shorten(v.p.running[0].name, room) + more
 		}
 	}
 	line := firstCells(" "+v.p.phase+head+tail, w)
@@ -191,6 +194,39 @@ func (v *terminalView) status(w int) string {
 		line = strings.Replace(line, v.p.phase, bold+v.p.phase+normal, 1)
 	}
 	return line
+}
+
+// counts returns "  12/40 built  3 failed"; where there is little room, "  12/40".
+func (v *terminalView) counts(w int) (head string) {
+	b := v.p.build
+	if b.Expected > 0 {
+		head += fmt.Sprintf("  %d/%d", b.Done, b.Expected)
+		if w >= fewColumns {
+			head += " built"
+		}
+	}
+	if b.Failed > 0 {
+		head += fmt.Sprintf("  %d failed", b.Failed)
+	}
+	return head
+}
+
+// moreWord returns what stands behind line i if only so many of all have one: " +3" at
+// the last.
+func moreWord(all, shown, i int) string {
+	if i < shown-1 || all <= shown {
+		return ""
+	}
+	return fmt.Sprintf(" +%d", all-shown)
+}
+
+// line returns "    1:20  linux-6.12".
+func (r running) line(now time.Time, more string, w int) string {
+	time := clock(now.Sub(r.since)) + "  "
+	if w >= fewColumns {
+		time = fmt.Sprintf("%10s", time)
+	}
+	return firstCells(time+shorten(r.name, max(w-len(time)-len(more), len("gcc")))+more, w)
 }
 
 // A barShape is what of a bar there is room for.

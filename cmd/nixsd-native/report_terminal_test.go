@@ -42,8 +42,8 @@ func TestReportNeverWraps(t *testing.T) {
 			wait(2 * time.Second)
 			r.Bytes("0-x", 5, 0)
 			wait(time.Second)
-			if got := strings.Count(s.text(), "\n"); got > 7 {
-				t.Errorf("%d columns: %d rows; want at most 7:\n%s", cols, got, s.text())
+			if got := strings.Count(s.text(), "\n"); got > 9 {
+				t.Errorf("%d columns: %d rows; want at most 9:\n%s", cols, got, s.text())
 			}
 			r.Building(buildStatus{})
 			r.Close(false)

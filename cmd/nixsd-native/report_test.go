@@ -16,12 +16,12 @@ import (
 	"unicode"
 )
 
-var updateReport = flag.Bool("update-report", false, "rewrite testdata/report")
+var update = flag.Bool("update", false, "write testdata/report anew")
 
 func golden(t *testing.T, name, got string) {
 	t.Helper()
 	file := filepath.Join("testdata", "report", name+".golden")
-	if *updateReport {
+	if *update {
 		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -105,19 +105,19 @@ func (s story) build() {
 	s.Phase("build")
 	s.Building(buildStatus{Expected: 40})
 	wait(time.Second)
-	s.Building(buildStatus{Running: []string{"linux-6.12"}, Done: 12, Expected: 40, FetchBytes: 100 * mib})
+	s.Building(buildStatus{Running: []string{"linux-6.12"}, Done: 12, Expected: 40, Copy: 50, Fetch: 100 * mib})
 	s.LogLine("linux-6.12", "  CC      init/main.o")
 	wait(2 * time.Second)
-	s.Building(buildStatus{Running: []string{"linux-6.12"}, Done: 12, Expected: 40, FetchedBytes: 30 * mib, FetchBytes: 100 * mib})
+	s.Building(buildStatus{Running: []string{"linux-6.12"}, Done: 12, Expected: 40, Copied: 12, Copy: 50, Fetched: 30 * mib, Fetch: 100 * mib})
 	wait(1500 * time.Millisecond)
-	s.Building(buildStatus{Running: []string{"linux-6.12", "initrd-module-shrunk-linux-6.12"}, Done: 13, Expected: 40, FetchedBytes: 60 * mib, FetchBytes: 120 * mib})
+	s.Building(buildStatus{Running: []string{"linux-6.12", "initrd-module-shrunk-linux-6.12"}, Done: 13, Expected: 40, Copied: 33, Copy: 60, Fetched: 60 * mib, Fetch: 120 * mib})
 	s.LogLine("linux-6.12", "warning: \x1b[31mred\x1b[0m\nand more")
 	wait(time.Second)
 	s.shot("two derivations run")
-	s.Building(buildStatus{Running: []string{"linux-6.12"}, Done: 14, Expected: 40, FetchedBytes: 120 * mib, FetchBytes: 120 * mib})
+	s.Building(buildStatus{Running: []string{"linux-6.12"}, Done: 14, Expected: 40, Copied: 60, Copy: 60, Fetched: 120 * mib, Fetch: 120 * mib})
 	wait(75 * time.Second)
 	s.shot("a long one")
-	s.Building(buildStatus{Done: 40, Expected: 40, FetchedBytes: 120 * mib, FetchBytes: 120 * mib})
+	s.Building(buildStatus{Done: 40, Expected: 40, Copied: 60, Copy: 60, Fetched: 120 * mib, Fetch: 120 * mib})
 }
 
 // run tells a story to a reporter and returns what it wrote.
@@ -350,7 +350,7 @@ func TestReportParallel(t *testing.T) {
 					r.Phase([]string{"inputs", "build"}[i/100])
 					r.Bytes(fmt.Sprint("file", g), i, 199)
 					r.Bytes("all", i, 0)
-					r.Building(buildStatus{Running: []string{fmt.Sprint(g)}, Done: i, Expected: 200, FetchedBytes: i, FetchBytes: 300})
+					r.Building(buildStatus{Running: []string{fmt.Sprint(g)}, Done: i, Expected: 200, Fetched: i, Fetch: 300})
 					r.LogLine("x", "line")
 					r.Note("note %d", i)
 					r.Warn("warning %d", i)

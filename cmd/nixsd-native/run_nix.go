@@ -110,11 +110,8 @@ func (w *workspace) nixEvent(track *nix.Tracker, e nix.Event) {
 		w.onBuild(e.Path)
 	}
 	switch e.Kind {
-	case nix.Start, nix.Stop, nix.Progress:
-		s := track.Status()
-		w.rep.Building(buildStatus{
-			Running: s.Running, Done: s.Done, Expected: s.Expected, Failed: s.Failed, FetchedBytes: s.Fetched, FetchBytes: s.Fetch,
-		})
+	case nix.Start, nix.Stop, nix.Progress, nix.Expect:
+		w.rep.Building(buildStatus(track.Status()))
 	case nix.LogLine:
 		w.rep.LogLine(derivation, e.Text)
 	case nix.Message:

@@ -11,8 +11,6 @@ import (
 	"sync"
 	"syscall"
 
-	"golang.org/x/term"
-
 	"nixsd-native/internal/fetch"
 	"nixsd-native/nix"
 )
@@ -22,27 +20,6 @@ func newWorkspace(a *app, c *commonFlags, s *sourceFlags, e *emulationFlags) wor
 }
 
 func (a *app) newReporter(c *commonFlags) *reporter { return newReporter(a.errs, a.reportOptions(c)) }
-
-// reportOptions follow the flags and the terminal.
-func (a *app) reportOptions(c *commonFlags) reportOptions {
-	fd := int(os.Stderr.Fd())
-	size := func(pick func(w, h int) int) func() int {
-		return func() int {
-			w, h, err := term.GetSize(fd)
-			if err != nil {
-				return 0
-			}
-			return pick(w, h)
-		}
-	}
-	terminal := term.IsTerminal(fd) && a.env["TERM"] != "dumb"
-	return reportOptions{
-		Format: reportFormat(c.logFormat), Terminal: terminal,
-		Width:  size(func(w, _ int) int { return w }),
-		Height: size(func(_, h int) int { return h }),
-		Color:  terminal && a.env["NO_COLOR"] == "", Verbose: c.verbose, Quiet: c.quiet,
-	}
-}
 
 // lockState takes the state folder, and keeps "clean" of another one out of the cache.
 func (w *workspace) lockState(ctx context.Context) error {
