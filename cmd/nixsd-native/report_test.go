@@ -16,7 +16,7 @@ import (
 	"unicode"
 )
 
-var update = flag.Bool("update", false, "write testdata/report anew")
+var update = flag.Bool("update", false, "write testdata/report, or share, anew")
 
 func golden(t *testing.T, name, got string) {
 	t.Helper()

@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"flag"
 	"io"
 	"os"
 	"os/exec"
@@ -15,8 +14,6 @@ import (
 	"nixsd-native/internal/testenv"
 )
 
-var updateShare = flag.Bool("update", false, "write share anew")
-
 // TestShare shows that the files that packages ship are what the tables of commands say.
 func TestShare(t *testing.T) {
 	for name, text := range map[string]string{
@@ -26,7 +23,7 @@ func TestShare(t *testing.T) {
 		"man/nixsd-native.1":            manPage(),
 	} {
 		file := filepath.Join(top, "share", name)
-		if *updateShare {
+		if *update {
 			if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 				t.Fatal(err)
 			}
