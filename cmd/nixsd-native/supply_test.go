@@ -50,7 +50,7 @@ func copyOfTree(t *testing.T) string {
 		switch {
 		case err != nil:
 			return err
-		case d.IsDir() && (d.Name() == ".git" || rel == "out"):
+		case d.IsDir() && (d.Name() == ".git" || rel == "out" || rel == "dist"):
 			return filepath.SkipDir
 		case d.IsDir():
 			return os.MkdirAll(filepath.Join(dir, rel), 0o755)
