@@ -17,7 +17,7 @@ import (
 )
 
 // patience bounds every wait for the program: five times what a build takes here.
-const patience = 4 * time.Minute
+const patience = 8 * time.Minute
 
 // A job is one run of the program.
 type job struct {
