@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"errors"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -140,6 +141,20 @@ func TestLinks(t *testing.T) {
 	}
 	if got := tree.text("/dir/../extlinux"); got != "" {
 		t.Errorf("a folder is read as %q", got)
+	}
+}
+
+// A file with nothing but a hole ends.
+func TestHole(t *testing.T) {
+	s := nixOS()
+	s.root["/hole"] = strings.Repeat("\x00", 64<<10) // which mke2fs makes one
+	d := &disk{File: s.make(t)}
+	tree, err := d.openTree(&Partition{Start: extStart, Size: extSize, Volume: &Volume{Type: "ext4"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if data, err := tree.head("/hole", 4096); !errors.Is(err, io.ErrNoProgress) {
+		t.Errorf("a hole is read as %d bytes, %v; want io.ErrNoProgress", len(data), err)
 	}
 }
 

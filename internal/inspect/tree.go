@@ -113,7 +113,24 @@ func (t *tree) head(p string, n int64) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, min(n, info.Size())))
+	return readAll(f, min(n, info.Size()))
+}
+
+// readAll returns at most n bytes.
+func readAll(r io.Reader, n int64) ([]byte, error) {
+	return io.ReadAll(io.LimitReader(progress{r}, n))
+}
+
+// progress makes it an error that nothing is read: the library reads nothing, over and
+// over, where a file has a hole, or lost its blocks.
+type progress struct{ io.Reader }
+
+func (p progress) Read(b []byte) (int, error) {
+	n, err := p.Reader.Read(b)
+	if n == 0 && err == nil && len(b) > 0 {
+		err = io.ErrNoProgress
+	}
+	return n, err
 }
 
 // text returns a file without blanks around, "" if there is none.
