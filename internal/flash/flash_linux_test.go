@@ -214,9 +214,9 @@ func TestBadCards(t *testing.T) {
 	}{
 		{"write fails", cardtest.Spec{FailWriteAt: 10 * mib}, access("write"), 20 * mib},
 		{"read fails", cardtest.Spec{FailReadAt: 20 * mib}, access("read"), 20 * mib},
-		{"a block is dropped", cardtest.Spec{LoseAt: 12 * mib}, lost(12*mib), 20 * mib},
-		{"the image's last block is dropped", cardtest.Spec{LoseAt: 41 * mib}, lost(41*mib), 20 * mib},
-		{"a stale block stays", cardtest.Spec{LoseAt: 30 * mib, Stale: true, NoZeroing: true}, lost(30*mib), imageSize},
+		{"a block is dropped", cardtest.Spec{LoseAt: 12 * mib}, lost(12 * mib), 20 * mib},
+		{"the image's last block is dropped", cardtest.Spec{LoseAt: 41 * mib}, lost(41 * mib), 20 * mib},
+		{"a stale block stays", cardtest.Spec{LoseAt: 30 * mib, Stale: true, NoZeroing: true}, lost(30 * mib), imageSize},
 		{"drops behind 40 MiB", cardtest.Spec{Real: 40 * mib, Drop: true}, lost(0), 0},
 		{"drops behind 16 MiB", cardtest.Spec{Real: 16 * mib, Drop: true}, lost(0), 0},
 		{"wraps at 64 MiB, behind the image", cardtest.Spec{Real: 64 * mib}, lost(0), 0},
