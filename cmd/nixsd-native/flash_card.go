@@ -35,15 +35,16 @@ func (j *flashJob) openImage() (*flash.Image, error) {
 	if err != nil {
 		return nil, j.imageError(err)
 	}
-	head, err := im.Head(headSize)
+	head, length, err := im.Head(headSize)
 	if err != nil {
 		return nil, j.imageError(err)
 	}
-	parts, err := partitionsOf(head)
+	defer head.Close()
+	parts, err := inspect.Partitions(head, length)
 	if err != nil {
 		return nil, &codedError{exitVerify, fmt.Sprintf("%s: %v", j.image, err), []string{"name the .img or .img.zst that a build delivered"}}
 	}
-	length := im.Size
+	length = im.Size
 	for _, p := range parts {
 		im.Need(p.Start + p.Size)
 	}
@@ -54,20 +55,6 @@ func (j *flashJob) openImage() (*flash.Image, error) {
 		im.Expect(sum, sha256.New())
 	}
 	return im, nil
-}
-
-// partitionsOf reads the partition table at the beginning of an image.
-func partitionsOf(head []byte) ([]inspect.Partition, error) {
-	f, err := os.CreateTemp("", "nixsd-native-flash-*")
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	os.Remove(f.Name())
-	if _, err := f.Write(head); err != nil {
-		return nil, err
-	}
-	return inspect.Partitions(f, int64(len(head)))
 }
 
 // maxSumFile bounds the file with the checksum, in bytes.

@@ -38,7 +38,7 @@ func Start(s Spec) (c *Card, err error) {
 		return nil, err
 	}
 	c.dir = filepath.Join(c.temp, "mnt")
-	memory := filepath.Join(c.temp, "memory")
+	memory := c.MemoryFile()
 	if err := errors.Join(os.Mkdir(c.dir, 0o700), os.WriteFile(memory, nil, 0o600)); err != nil {
 		return nil, err
 	}
@@ -98,10 +98,8 @@ func (c *Card) attach(file string) error {
 	}
 }
 
-// Memory opens what the card really holds.
-func (c *Card) Memory() (*os.File, error) {
-	return os.OpenFile(filepath.Join(c.temp, "memory"), os.O_RDWR, 0)
-}
+// MemoryFile is the path of what the card really holds.
+func (c *Card) MemoryFile() string { return filepath.Join(c.temp, "memory") }
 
 // Close takes the card away.
 func (c *Card) Close() error {

@@ -107,7 +107,7 @@ func startCard(t *testing.T, s cardtest.Spec) (card *Card, memory *os.File) {
 	if card, err = OpenCard(f); err != nil {
 		t.Fatal(err)
 	}
-	if memory, err = c.Memory(); err != nil {
+	if memory, err = os.Open(c.MemoryFile()); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { memory.Close() })

@@ -78,19 +78,24 @@ func (im *Image) Need(size int64) { im.Size = max(im.Size, size) }
 // file's bytes have this SHA-256, in hexadecimal.
 func (im *Image) Expect(sha256 string, h hash.Hash) { im.sum, im.hash = sha256, h }
 
-// Head returns the first bytes of what the card is to hold, at most n.
-func (im *Image) Head(n int) ([]byte, error) {
+// Head returns a file in memory with the first bytes of what the card is to hold, at most
+// n. The caller closes it.
+func (im *Image) Head(n int) (f *os.File, length int64, err error) {
 	s, err := im.source(nil)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	defer s.close()
 	head := make([]byte, n)
 	got, err := fill(s.stream, head)
 	if err != nil && err != io.EOF {
-		return nil, &ImageError{err}
+		return nil, 0, &ImageError{err}
 	}
-	return head[:got], nil
+	if f, err = memoryFile(); err != nil {
+		return nil, 0, err
+	}
+	_, err = f.Write(head[:got])
+	return f, int64(got), err
 }
 
 // A source hands out an image from its beginning to its end.

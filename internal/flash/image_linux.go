@@ -21,3 +21,13 @@ func nextData(f *os.File, at, size int64) (int64, error) {
 	}
 	return next, nil
 }
+
+// memoryFile returns an empty file that lies in memory: there may be no folder that
+// this process can write to.
+func memoryFile() (*os.File, error) {
+	fd, err := unix.MemfdCreate("head", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("memfd_create", err)
+	}
+	return os.NewFile(uintptr(fd), "head"), nil
+}
