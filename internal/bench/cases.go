@@ -8,12 +8,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"nixsd-native"
 
-	"nixsd-native/internal/cardtest"
 	"nixsd-native/qemu"
 )
 
@@ -66,8 +66,8 @@ type lab struct {
 	deb        string // emulator's package
 	blocks     string // Nix's tarball as xz 5.6 and newer compresses: in blocks of 24 MiB
 	stopMirror func()
-	cards      []*cardtest.Card
-	oneBlock   string // the same as upstream's build does: xz --threads=1
+	undo       []func() // what cards need, in the end
+	oneBlock   string   // the same as upstream's build does: xz --threads=1
 }
 
 func (l *lab) path(names ...string) string {
@@ -97,8 +97,8 @@ func (l *lab) clean() {
 	if l.stopMirror != nil {
 		l.stopMirror()
 	}
-	for _, c := range l.cards {
-		c.Close()
+	for _, undo := range slices.Backward(l.undo) {
+		undo()
 	}
 	for _, name := range []string{"state", "bundle-state"} {
 		quietly(l.cleaner(l.path(name), l.path("none")))

@@ -21,7 +21,8 @@ type Spec struct {
 	FailWriteAt int64
 	FailReadAt  int64
 	Stale       bool // it is full of what it held before
-	NoZeroing   bool // it can neither discard nor zero
+	NoDiscard   bool // it cannot discard
+	Keeps       bool // it discards, and has the same bytes as before
 
 	// Bytes per second; 0 is as fast as can be. With HalfDuplex reads wait for writes,
 	// and writes for reads, as they do on one bus.

@@ -166,8 +166,11 @@ func (n *node) Fsync(context.Context, fs.FileHandle, uint32) syscall.Errno { ret
 
 // Allocate makes zeros.
 func (n *node) Allocate(_ context.Context, _ fs.FileHandle, at, size uint64, _ uint32) syscall.Errno {
-	if n.NoZeroing {
+	if n.NoDiscard {
 		return syscall.EOPNOTSUPP
+	}
+	if n.Keeps {
+		return 0
 	}
 	for from, end := int64(at), min(int64(at+size), n.Size); from < end; {
 		if from >= n.real() && n.Drop {

@@ -94,47 +94,23 @@ func (c *Card) flush() error {
 	return nil
 }
 
-// step is how much is discarded or zeroed at once, in bytes, so that a signal does not
+// step is how much is discarded at once, in bytes, so that a signal does not
 // wait long.
 const step = 256 << 20
 
-// discard tells the card that nothing on it is needed, which lets it write faster. What
-// it then reads is not known. Cards that cannot are none the worse.
-func (c *Card) discard(ctx context.Context) error {
-	return steps(ctx, c.Size, func(at, n int64) error {
-		span := [2]uint64{uint64(at), uint64(n)}
-		if _, _, errno := unix.Syscall(unix.SYS_IOCTL, c.file.Fd(), unix.BLKDISCARD, uintptr(unsafe.Pointer(&span))); errno != 0 {
-			return errno
-		}
-		return nil
-	})
-}
-
-// zero makes the first bytes zeros, and returns how many, if the card can do that by
-// itself: of a block device, punched holes are zeros that are not sent (BLKDEV_ZERO_NOFALLBACK
-// in the kernel's block/fops.c).
-func (c *Card) zero(ctx context.Context, size int64) (zeroed int64, err error) {
-	err = steps(ctx, size, func(at, n int64) error {
-		if err := unix.Fallocate(int(c.file.Fd()), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, at, n); err != nil {
-			return err
-		}
-		zeroed = at + n
-		return nil
-	})
-	return zeroed, err
-}
-
-// steps calls do for one part after the other, until it fails, which is no error.
-func steps(ctx context.Context, size int64, do func(at, n int64) error) error {
-	for at := int64(0); at < size; at += step {
+// discard tells the card that nothing on it is needed, which lets it write faster, and
+// reports whether it took that. What it then reads is not known: most often zeros.
+func (c *Card) discard(ctx context.Context) (done bool, err error) {
+	for at := int64(0); at < c.Size; at += step {
 		if err := context.Cause(ctx); err != nil {
-			return err
+			return false, err
 		}
-		if err := do(at, min(step, size-at)); err != nil {
-			return nil
+		span := [2]uint64{uint64(at), uint64(min(step, c.Size-at))}
+		if _, _, errno := unix.Syscall(unix.SYS_IOCTL, c.file.Fd(), unix.BLKDISCARD, uintptr(unsafe.Pointer(&span))); errno != 0 {
+			return false, nil
 		}
 	}
-	return nil
+	return true, nil
 }
 
 // bare drops what AccessError tells.

@@ -1,12 +1,12 @@
 // Package flash writes the image of a disk to a card and proves that the card has it.
 //
-//	wipe ──► discard ──► zero ──► tags ──► chunks ──► flush ──► look ──► first block
-//	                                 │  read ─► write ─► check (behind, past the cache)
-//	                                 └─ one at 0, others at the powers of two beyond
+//	wipe ──► discard ──► tags ──► chunks ──► flush ──► look ──► first block
+//	                      │         read ─► write ─► check (behind, past the cache)
+//	                      └─ one at 0, others at the powers of two beyond
 //
 // What is not data of the image must read as zeros, too: file systems rely on it where an
-// image has holes. A card that can zero does so before; of another the holes are read, and
-// written where they are not zeros.
+// image has holes. What a card reads as where it was discarded is for it to decide, so all
+// of that is read, and written where it is not zeros.
 //
 // Each chunk is read back and compared while later ones are written. That alone would miss a
 // card that has less memory than it says and lets late writes land on early ones. Memory

@@ -138,7 +138,7 @@ func mustHold(t *testing.T, memory io.ReaderAt, size int64, want []byte) {
 	}
 }
 
-// What an image holds is on the card, all of it, whether or not the card can make zeros,
+// What an image holds is on the card, all of it, whether or not the card can discard,
 // whatever it held before, and whether or not the image is packed.
 func TestWrite(t *testing.T) {
 	want := content()
@@ -149,11 +149,12 @@ func TestWrite(t *testing.T) {
 		packed bool
 		most   int64 // bytes written
 	}{
-		{"zeroing", cardtest.Spec{Size: cardSize, Stale: true}, false, 18 * mib},
-		{"zeroing, packed", cardtest.Spec{Size: cardSize, Stale: true}, true, 20 * mib},
-		{"stale", cardtest.Spec{Size: cardSize, Stale: true, NoZeroing: true}, false, imageSize + mib},
-		{"stale, packed", cardtest.Spec{Size: cardSize, Stale: true, NoZeroing: true}, true, imageSize + mib},
-		{"new", cardtest.Spec{Size: cardSize, NoZeroing: true}, false, 36 * mib},
+		{"discarding", cardtest.Spec{Size: cardSize, Stale: true}, false, 18 * mib},
+		{"discarding, packed", cardtest.Spec{Size: cardSize, Stale: true}, true, 18 * mib},
+		{"stale", cardtest.Spec{Size: cardSize, Stale: true, NoDiscard: true}, false, imageSize + 6*mib},
+		{"stale, packed", cardtest.Spec{Size: cardSize, Stale: true, NoDiscard: true}, true, imageSize + 6*mib},
+		{"discards, and keeps", cardtest.Spec{Size: cardSize, Stale: true, Keeps: true}, false, imageSize + 6*mib},
+		{"new", cardtest.Spec{Size: cardSize, NoDiscard: true}, false, 18 * mib},
 		{"exactly as large", cardtest.Spec{Size: imageSize, Stale: true}, false, 18 * mib},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -170,11 +171,11 @@ func TestWrite(t *testing.T) {
 				}
 				last = [3]int64{written, checked, total}
 			})
-			if err != nil || r.State != Complete || r.Image != imageSize || !r.Direct || r.Zeroed == (tt.spec.NoZeroing || tt.packed) {
+			if err != nil || r.State != Complete || r.Image != imageSize || !r.Direct || r.Cleared == (tt.spec.Stale && (tt.spec.NoDiscard || tt.spec.Keeps)) {
 				t.Fatalf("Write() = %+v, %v", r, err)
 			}
-			if r.Written > tt.most || r.Checked < r.Written {
-				t.Errorf("%d bytes were written and %d checked; want at most %d, and all of them", r.Written, r.Checked, tt.most)
+			if r.Written > tt.most || r.Checked != imageSize {
+				t.Errorf("%d bytes were written and %d checked; want at most %d, and all of the image", r.Written, r.Checked, tt.most)
 			}
 			if last[0] != last[1] || !tt.packed && last[0] != last[2] {
 				t.Errorf("progress ended with %d", last)
@@ -216,13 +217,13 @@ func TestBadCards(t *testing.T) {
 		{"read fails", cardtest.Spec{FailReadAt: 20 * mib}, access("read"), 20 * mib},
 		{"a block is dropped", cardtest.Spec{LoseAt: 12 * mib}, lost(12 * mib), 20 * mib},
 		{"the image's last block is dropped", cardtest.Spec{LoseAt: 41 * mib}, lost(41 * mib), 20 * mib},
-		{"a stale block stays", cardtest.Spec{LoseAt: 30 * mib, Stale: true, NoZeroing: true}, lost(30 * mib), imageSize},
+		{"a stale block stays", cardtest.Spec{LoseAt: 30 * mib, Stale: true, NoDiscard: true}, lost(30 * mib), imageSize},
 		{"drops behind 40 MiB", cardtest.Spec{Real: 40 * mib, Drop: true}, lost(0), 0},
 		{"drops behind 16 MiB", cardtest.Spec{Real: 16 * mib, Drop: true}, lost(0), 0},
 		{"wraps at 64 MiB, behind the image", cardtest.Spec{Real: 64 * mib}, lost(0), 0},
 		{"wraps at 16 MiB, within the image", cardtest.Spec{Real: 16 * mib}, lost(0), 0},
-		{"wraps at 8 MiB, cannot zero", cardtest.Spec{Real: 8 * mib, Stale: true, NoZeroing: true}, lost(0), 0},
-		{"wraps where no power of two is", cardtest.Spec{Real: 20 * mib}, lost(0), 20 * mib},
+		{"wraps at 8 MiB, cannot discard", cardtest.Spec{Real: 8 * mib, Stale: true, NoDiscard: true}, lost(0), 0},
+		{"wraps where no power of two is", cardtest.Spec{Real: 20 * mib}, lost(0), 28 * mib},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.spec.Size = cardSize

@@ -195,25 +195,30 @@ func hashZeros(h hash.Hash, n int64) {
 	}
 }
 
-// total returns the bytes that next will hand out as data.
-func (im *Image) total() (int64, error) {
+// A hole is a part of an image without data, in whole chunks but at the end.
+type hole struct{ at, n int64 }
+
+// plan returns how many bytes next will hand out as data, and the holes between them.
+func (im *Image) plan() (total int64, holes []hole, err error) {
 	if im.packed {
-		return im.Size, nil
+		return im.Size, nil, nil
 	}
 	s := &source{size: im.length, stream: io.NewSectionReader(im.file, 0, im.length),
 		skip: func(at int64) (int64, error) { return nextData(im.file, at, im.length) }}
-	var all int64
 	for s.at < s.size {
-		if zeros, err := s.hole(); err != nil || zeros > 0 {
-			if err != nil {
-				return 0, err
-			}
+		at := s.at
+		zeros, err := s.hole()
+		if err != nil {
+			return 0, nil, err
+		}
+		if zeros > 0 {
+			holes = append(holes, hole{at, zeros})
 			continue
 		}
 		n := min(chunkSize, s.size-s.at)
-		all, s.at = all+n, s.at+n
+		total, s.at = total+n, s.at+n
 	}
-	return all, nil
+	return total, holes, nil
 }
 
 // checkSum says whether the file had the bytes that were expected.

@@ -3,6 +3,7 @@ package flash
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"sync"
 )
@@ -10,12 +11,12 @@ import (
 const (
 	// lag is how many chunks the check stays behind the writes, so that no buffer of
 	// the card or its reader answers for its memory.
-	lag = 8
+	lag = 2
 	// buffers of a chunk each: those that lag, and some for each of the three.
-	buffers = lag + 4
+	buffers = lag + 6
 )
 
-// A chunk is a part of the image. One without a buffer is zeros.
+// A chunk is a part of the image. One without a buffer is a hole.
 type chunk struct {
 	at, n int64
 	buf   []byte
@@ -25,7 +26,7 @@ type chunk struct {
 
 // stream writes all but the first block, and compares.
 func (w *writing) stream(ctx context.Context) error {
-	memory, free, err := alignedBuffer(chunkSize * (buffers + 1))
+	memory, free, err := alignedBuffer(chunkSize * (buffers + 2))
 	if err != nil {
 		return err
 	}
@@ -34,7 +35,7 @@ func (w *writing) stream(ctx context.Context) error {
 	for i := range buffers {
 		spare <- memory[i*chunkSize:][:chunkSize:chunkSize]
 	}
-	own := memory[buffers*chunkSize:]
+	own, more := memory[buffers*chunkSize:][:chunkSize], memory[(buffers+1)*chunkSize:]
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	read, written := make(chan chunk), make(chan chunk)
@@ -49,6 +50,7 @@ func (w *writing) stream(ctx context.Context) error {
 	part(func() error { defer close(read); return w.readChunks(ctx, spare, read) })
 	part(func() error { defer close(written); return w.writeChunks(ctx, read, written) })
 	part(func() error { return w.checkChunks(ctx, written, spare, own) })
+	part(func() error { return w.checkHoles(ctx, more) })
 	all.Wait()
 	return context.Cause(ctx)
 }
@@ -69,10 +71,9 @@ func (w *writing) readChunks(ctx context.Context, spare <-chan []byte, to chan<-
 		}
 		data, zeros, err := s.next(ctx, buf)
 		for err == nil && zeros > 0 {
-			if err = w.pass(ctx, to, chunk{at: at, n: roundUp(zeros, w.card.Sector)}); err == nil {
-				at += zeros
-				data, zeros, err = s.next(ctx, buf)
-			}
+			w.look.add(chunk{at: at, n: roundUp(zeros, w.card.Sector)})
+			at += zeros
+			data, zeros, err = s.next(ctx, buf)
 		}
 		if err == io.EOF {
 			w.size = at
@@ -104,12 +105,12 @@ func (w *writing) pass(ctx context.Context, to chan<- chunk, c chunk) error {
 }
 
 // newChunk fills the last sector up and decides what of the chunk is written. Where the
-// card is not known to be zeros that is all, if there is anything but zeros.
+// card need not be zeros that is all, if there is anything but zeros.
 func (w *writing) newChunk(at int64, buf []byte, length int) chunk {
 	n := int(roundUp(int64(length), w.card.Sector))
 	clear(buf[length:n])
 	c := chunk{at: at, n: int64(n), buf: buf, runs: runs(buf[:n]), data: int64(length)}
-	if at+int64(n) > w.zeroed && len(c.runs) > 0 {
+	if !w.cleared.Load() && len(c.runs) > 0 {
 		c.runs = [][2]int{{0, n}}
 	}
 	if at > 0 {
@@ -158,9 +159,6 @@ func (w *writing) writeChunks(ctx context.Context, from <-chan chunk, to chan<- 
 }
 
 func (w *writing) writeChunk(ctx context.Context, c chunk) error {
-	if from, to := max(c.at, w.zeroed, blockSize), c.at+c.n; len(c.runs) == 0 && from < to {
-		return w.makeZero(ctx, from, to)
-	}
 	for _, r := range c.runs {
 		if err := context.Cause(ctx); err != nil {
 			return err
@@ -178,8 +176,8 @@ func (w *writing) checkChunks(ctx context.Context, from <-chan chunk, spare chan
 	var waiting []chunk
 	for more := true; more || len(waiting) > 0; {
 		if more && len(waiting) <= lag {
-			c, ok := <-from
-			if more = ok; ok && c.buf != nil {
+			var c chunk
+			if c, more = <-from; more {
 				waiting = append(waiting, c)
 			}
 			continue
@@ -189,16 +187,52 @@ func (w *writing) checkChunks(ctx context.Context, from <-chan chunk, spare chan
 		}
 		c := waiting[0]
 		waiting = waiting[1:]
-		for _, r := range c.runs {
-			if err := w.compare(own[:r[1]-r[0]], c.buf[r[0]:r[1]], c.at+int64(r[0])); err != nil {
-				return err
-			}
+		if err := w.checkChunk(c, own); err != nil {
+			return err
 		}
 		spare <- c.buf
 		w.checked.Add(c.data)
 		w.report()
 	}
 	return nil
+}
+
+// checkHoles sees to it that what the image has no data for is zeros. They were never
+// written, so that need not wait for anything.
+func (w *writing) checkHoles(ctx context.Context, own []byte) error {
+	for _, h := range w.holes {
+		if err := w.makeZero(ctx, own, max(h.at, blockSize), h.at+roundUp(h.n, w.card.Sector)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkChunk compares a chunk with what the card has. Where nothing was written as the
+// card should have been zeros, and is not, the chunk is written again, all of it.
+func (w *writing) checkChunk(c chunk, own []byte) error {
+	first := max(blockSize-c.at, 0) // that is held back
+	if first >= c.n {
+		return nil
+	}
+	got, want, at := own[:c.n-first], c.buf[first:c.n], c.at+first
+	err := w.compare(got, want, at)
+	var lost *LostError
+	if !errors.As(err, &lost) {
+		return err
+	}
+	for _, r := range c.runs {
+		from, to := int64(r[0])-first, int64(r[1])-first
+		if i := firstDifference(got[from:to], want[from:to]); i >= 0 {
+			return &LostError{At: at + from + int64(i)}
+		}
+	}
+	w.cleared.Store(false)
+	if err := w.card.write(want, at); err != nil {
+		return err
+	}
+	w.bytesSent.Add(int64(len(want)))
+	return w.compare(got, want, at)
 }
 
 func (w *writing) report() {

@@ -39,7 +39,7 @@ type Result struct {
 	Written int64 // bytes that were sent to the card
 	Checked int64 // bytes of them that were read back and were right
 	Direct  bool  // past the page cache
-	Zeroed  bool  // the card made the zeros by itself
+	Cleared bool  // the card was zeros wherever nothing was written
 }
 
 // Progress is told how many bytes of the image's data are written and checked. total is
@@ -52,13 +52,15 @@ type writing struct {
 	image    *Image
 	progress Progress
 	total    int64
-	zeroed   int64  // before this byte the card was zeros
+	holes    []hole
 	first    []byte // the image's first block
-	scratch  []byte // a chunk, for the writer
+	scratch  []byte // a chunk
+	zeros    []byte // a chunk, in memory for direct output
 	tags     []tag
 	look     look
 	size     int64 // of the image, in the end
 
+	cleared                  atomic.Bool  // as far as is known
 	written, checked         atomic.Int64 // of data
 	bytesSent, bytesCompared atomic.Int64
 }
@@ -72,20 +74,20 @@ func Write(ctx context.Context, card *Card, image *Image, progress Progress) (Re
 		return r, &SizeError{image.Size, card.Size}
 	}
 	var err error
-	if w.total, err = image.total(); err != nil {
+	if w.total, w.holes, err = image.plan(); err != nil {
 		return r, err
 	}
-	buf, free, err := alignedBuffer(chunkSize + blockSize)
+	buf, free, err := alignedBuffer(2*chunkSize + blockSize)
 	if err != nil {
 		return r, err
 	}
 	defer free()
-	w.scratch, w.first = buf[:chunkSize], buf[chunkSize:]
+	w.scratch, w.zeros, w.first = buf[:chunkSize], buf[chunkSize:2*chunkSize], buf[2*chunkSize:]
 	card.pass()
 	r.State = Unbootable // even a write that fails may have been done
 	err = w.run(ctx)
 	r.Image, r.Written, r.Checked = w.size, w.bytesSent.Load(), w.bytesCompared.Load()
-	r.Direct, r.Zeroed = card.direct, w.zeroed >= w.size
+	r.Direct, r.Cleared = card.direct, w.cleared.Load()
 	if err == nil {
 		r.State = Complete
 	}
@@ -112,21 +114,23 @@ func (w *writing) run(ctx context.Context) error {
 }
 
 // wipe takes the partition table away, first of all, and what else tells of earlier uses.
-func (w *writing) wipe(ctx context.Context) (err error) {
+func (w *writing) wipe(ctx context.Context) error {
 	if err := w.writeZeros(0, blockSize); err != nil {
 		return err
 	}
 	if err := w.card.flush(); err != nil {
 		return err
 	}
-	if err := w.card.discard(ctx); err != nil {
-		return err
-	}
-	if w.zeroed, err = w.card.zero(ctx, w.imageEnd()); err != nil {
+	done, err := w.card.discard(ctx)
+	if err != nil {
 		return err
 	}
 	from := max(w.imageEnd(), roundDown(w.card.Size-endSize, blockSize))
-	return w.writeZeros(from, w.card.Size)
+	if err := w.makeZero(ctx, w.scratch, from, w.card.Size); err != nil {
+		return err
+	}
+	w.cleared.Store(done)
+	return nil
 }
 
 // imageEnd is where the image ends, at least, rounded up to blocks within the card.
@@ -137,12 +141,10 @@ func (w *writing) imageEnd() int64 {
 func roundUp(n, to int64) int64   { return (n + to - 1) / to * to }
 func roundDown(n, to int64) int64 { return max(n, 0) / to * to }
 
-// writeZeros writes zeros. scratch is used, as it is aligned.
 func (w *writing) writeZeros(from, to int64) error {
-	clear(w.scratch)
 	for at := from; at < to; {
 		n := min(chunkSize, to-at)
-		if err := w.card.write(w.scratch[:n], at); err != nil {
+		if err := w.card.write(w.zeros[:n], at); err != nil {
 			return err
 		}
 		at += n
@@ -150,22 +152,25 @@ func (w *writing) writeZeros(from, to int64) error {
 	return nil
 }
 
-// makeZero sees to it that a part of the card reads as zeros.
-func (w *writing) makeZero(ctx context.Context, from, to int64) error {
+// makeZero sees to it that a part of the card reads as zeros. buf is for a chunk.
+func (w *writing) makeZero(ctx context.Context, buf []byte, from, to int64) error {
 	for at := from; at < to; {
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
 		n := min(chunkSize-at%chunkSize, to-at)
-		if err := w.card.read(w.scratch[:n], at); err != nil {
+		if err := w.card.read(buf[:n], at); err != nil {
 			return err
 		}
-		if !bytes.Equal(w.scratch[:n], zeroChunk[:n]) {
+		if bytes.Equal(buf[:n], zeroChunk[:n]) {
+			w.bytesCompared.Add(n)
+		} else {
+			w.cleared.Store(false)
 			if err := w.writeZeros(at, at+n); err != nil {
 				return err
 			}
 			w.bytesSent.Add(n)
-			if err := w.compare(w.scratch[:n], zeroChunk[:n], at); err != nil {
+			if err := w.compare(buf[:n], zeroChunk[:n], at); err != nil {
 				return err
 			}
 		}
