@@ -130,6 +130,8 @@ func (w *writing) wipe(ctx context.Context) error {
 		return err
 	}
 	w.cleared.Store(done)
+	w.bytesSent.Store(0) // the image's alone are counted
+	w.bytesCompared.Store(0)
 	return nil
 }
 
