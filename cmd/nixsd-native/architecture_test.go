@@ -101,6 +101,7 @@ var onlyIn = map[string]*regexp.Regexp{
 	"golang.org/x/term":               regexp.MustCompile(`^cmd/nixsd-native/`),
 	"github.com/CycloneDX/":           regexp.MustCompile(`^internal/sbom/`),
 	"github.com/santhosh-tekuri/":     regexp.MustCompile(`^internal/sbom/sbomtest/`),
+	"github.com/hanwen/go-fuse":       regexp.MustCompile(`^internal/cardtest/`),
 	"github.com/nix-community/go-nix": regexp.MustCompile(`^(nix|internal/demo)/`),
 }
 

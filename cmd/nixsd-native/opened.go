@@ -29,13 +29,26 @@ type callerJob interface {
 	writesAsCaller()
 }
 
+// An openingJob is a fileJob whose files are opened in a way of its own.
+type openingJob interface {
+	fileJob
+	open(name string) (*os.File, error)
+}
+
 // nobody is the id that Linux gives to those without one (user_namespaces(7)).
 const nobody = 65534
 
 // openFiles opens what a fileJob names.
 func openFiles(j fileJob) (files []*os.File, err error) {
+	open := openNamed
+	if o, ok := j.(openingJob); ok {
+		open = o.open
+	}
 	for _, name := range j.opens() {
-		f, err := openNamed(name)
+		f, err := open(name)
+		if is[*usageError](err) {
+			return nil, err
+		}
 		if err != nil {
 			advice := "name one that is there"
 			if errors.Is(err, os.ErrPermission) {

@@ -26,6 +26,7 @@ var phaseWords = map[string]string{
 	"pack":      "writing the bundle",
 	"verify":    "verifying the bundle",
 	"check":     "verifying the cache",
+	"flash":     "writing the card",
 	"clean-up":  "cleaning up",
 }
 

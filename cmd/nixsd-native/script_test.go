@@ -12,6 +12,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"nixsd-native/internal/cardtest"
 	"nixsd-native/internal/testenv"
 	"nixsd-native/sandbox"
 )
@@ -22,6 +23,7 @@ func TestMain(m *testing.M) {
 	for _, name := range []string{module, monitorArg0, workerArg0, readerArg0, sandbox.Arg0, sandbox.HoldArg0} {
 		parts[name] = main
 	}
+	parts[cardtest.Arg0] = func() { os.Exit(cardtest.Main(os.Args[1:])) }
 	testscript.Main(m, parts)
 }
 

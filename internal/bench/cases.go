@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,7 +18,7 @@ import (
 )
 
 // bench prepares a folder, measures, prints, and removes the folder.
-func bench(runs int, cache, only string) error {
+func bench(runs int, cache, only, image string) error {
 	dir, err := os.MkdirTemp("", "nixsd-bench-*")
 	if err != nil {
 		return err
@@ -31,11 +32,15 @@ func bench(runs int, cache, only string) error {
 		l.cache = filepath.Join(dir, "cache")
 	}
 	defer l.clean()
-	if err := l.prepare(); err != nil {
+	measured := l.comparisons
+	if image != "" {
+		measured = func() ([]comparison, error) { return l.flashed(image) }
+	}
+	if err := l.prepare(image == ""); err != nil {
 		return err
 	}
 	var results []result
-	all, err := l.comparisons()
+	all, err := measured()
 	if err != nil {
 		return err
 	}
@@ -61,19 +66,20 @@ type lab struct {
 	deb        string // emulator's package
 	blocks     string // Nix's tarball as xz 5.6 and newer compresses: in blocks of 24 MiB
 	stopMirror func()
-	oneBlock   string // the same as upstream's build does: xz --threads=1
+	undo       []func() // what cards need, in the end
+	oneBlock   string   // the same as upstream's build does: xz --threads=1
 }
 
 func (l *lab) path(names ...string) string {
 	return filepath.Join(append([]string{l.dir}, names...)...)
 }
 
-// prepare builds the program and the demo.
-func (l *lab) prepare() error {
+// prepare builds the program and, if wanted, the demo and what else comparisons take.
+func (l *lab) prepare(demo bool) error {
 	l.program = l.path("nixsd-native")
 	build := exec.Command("go", "build", "-o", l.program, "nixsd-native/cmd/nixsd-native")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if err := quietly(build); err != nil {
+	if err := quietly(build); err != nil || !demo {
 		return err
 	}
 	if err := quietly(exec.Command(l.program, l.demo("build", "-o", l.dir+"/")...)); err != nil {
@@ -90,6 +96,9 @@ func (l *lab) demo(command string, more ...string) []string {
 func (l *lab) clean() {
 	if l.stopMirror != nil {
 		l.stopMirror()
+	}
+	for _, undo := range slices.Backward(l.undo) {
+		undo()
 	}
 	for _, name := range []string{"state", "bundle-state"} {
 		quietly(l.cleaner(l.path(name), l.path("none")))
@@ -129,9 +138,17 @@ func (l *lab) packTarball() error {
 
 func (l *lab) comparisons() ([]comparison, error) {
 	fetched, err := l.fetched()
+	if err != nil {
+		return nil, err
+	}
+	images, err := filepath.Glob(l.path("*.img"))
+	if err != nil || len(images) == 0 {
+		return nil, fmt.Errorf("the demo left no image (%v)", err)
+	}
+	flashed, err := l.flashed(images[0])
 	emulator := l.path("emulator")
 	unpack := fmt.Sprintf("dpkg-deb --fsys-tarfile '%s' | tar x -C '%s' ./usr/bin/qemu-aarch64", l.deb, emulator)
-	return []comparison{
+	return append([]comparison{
 		{
 			name:   "emulator from a cached .deb",
 			ours:   command{"qemu.Install", []string{emulatorArg0, l.deb, emulator}, fresh(emulator), nil},
@@ -158,7 +175,7 @@ func (l *lab) comparisons() ([]comparison, error) {
 		l.bundleCreated(),
 		l.bundleUsed(),
 		fetched,
-	}, err
+	}, flashed...), err
 }
 
 // assembled is a build of nothing but root file system and image, by tools of a kind.

@@ -1,9 +1,9 @@
 // Command bench times nixsd-native against the tools that it replaces, as whole
 // processes, and prints a table of medians with ratios:
 //
-//	go run ./internal/bench [-runs 5] [-cache FOLDER] [-only TEXT]
+//	go run ./internal/bench [-runs 5] [-cache FOLDER] [-only TEXT] [-image FILE]
 //
-// It needs a Debian mirror once, and dpkg-deb, tar, xz and zstd. As root it measures what
+// It needs a Debian mirror once, dpkg-deb, tar, xz and zstd, and, as root, bmaptool. As root it measures what
 // root's builds do, else what a user's do.
 package main
 
@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"nixsd-native/internal/cardtest"
 	"nixsd-native/nix"
 	"nixsd-native/sandbox"
 )
@@ -38,12 +39,15 @@ func main() {
 		err = installNix(os.Args[1], os.Args[2])
 	case fetchArg0:
 		err = fetchPackages(os.Args[1], os.Args[2], os.Args[3], os.Args[4])
+	case cardtest.Arg0:
+		os.Exit(cardtest.Main(os.Args[1:]))
 	default:
 		runs := flag.Int("runs", 5, "runs of each command, after one that is not counted")
 		cache := flag.String("cache", "", "a cache folder that is kept, to save downloads")
 		only := flag.String("only", "", "measure only what has this in its name")
+		image := flag.String("image", "", "measure only how this image is written to a card; the demo is not built")
 		flag.Parse()
-		err = bench(*runs, *cache, *only)
+		err = bench(*runs, *cache, *only, *image)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)

@@ -22,6 +22,19 @@ func (d *disk) Sys() (*os.File, error)                  { return d.File, nil }
 func (d *disk) Writable() (backend.WritableFile, error) { return nil, errReadOnly }
 func (d *disk) Path() string                            { return d.Name() }
 
+// Partitions reads the partition table of an image, or of the beginning of one, which
+// has so many bytes, and nothing else. Its error is a *NotImageError if there is none.
+func Partitions(f *os.File, size int64) (all []Partition, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			all, err = nil, &NotImageError{fmt.Sprintf("its partition table is damaged (%v)", p)}
+		}
+	}()
+	d := &disk{File: f, report: &Report{Size: size}}
+	err = d.readTable()
+	return d.report.Partitions, err
+}
+
 // readTable reads the partition table, and warns of what does not fit.
 func (d *disk) readTable() error {
 	table, err := partition.Read(d, sector, sector)
