@@ -158,7 +158,7 @@ func (j *flashJob) confirm(ctx context.Context, a *app, im *flash.Image, c *open
 	}
 	if !j.yes {
 		if !term.IsTerminal(int(os.Stdin.Fd())) {
-			return usageErrorf(fmt.Sprintf("in scripts: --yes --serial %s", shellWord(c.disk.Serial)), "there is no terminal to ask at whether %s may be overwritten", c.disk.Name)
+			return usageErrorf(fmt.Sprintf("in scripts: --yes --serial %s", pasted(c.disk.Serial)), "there is no terminal to ask at whether %s may be overwritten", c.disk.Name)
 		}
 		fmt.Fprintf(a.errs, "All of it will be lost. To go on, type %s: ", c.disk.Name)
 		answer, err := ask(ctx, os.Stdin)
@@ -176,10 +176,10 @@ func (j *flashJob) confirm(ctx context.Context, a *app, im *flash.Image, c *open
 	return nil
 }
 
-// shellWord is a word of a command to paste.
-func shellWord(s string) string {
+// pasted is a word of a command to paste, quoted where it must be.
+func pasted(s string) string {
 	if s == "" || strings.ContainsAny(s, " \t'\"$`\\!*?[](){}<>|&;#~") {
-		return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+		return shellWord(s)
 	}
 	return s
 }

@@ -121,7 +121,7 @@ func (j *flashJob) imageError(err error) error {
 	if errors.As(err, &format) {
 		advice := "name the .img or .img.zst that a build delivered"
 		if format.Unpack != "" {
-			advice = fmt.Sprintf("unpack it first: %s %s", format.Unpack, shellWord(j.image))
+			advice = fmt.Sprintf("unpack it first: %s %s", format.Unpack, pasted(j.image))
 		}
 		return usageErrorf(advice, "%s: %v", j.image, format)
 	}

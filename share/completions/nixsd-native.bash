@@ -31,7 +31,7 @@ _nixsd_native() {
   takes= words=
   _nixsd_native_value "$command:$prev"
   if [[ -z $command ]]; then
-    words='init build fetch update bundle inspect explain shell doctor binfmt clean completion version help --help --version'
+    words='init build fetch update bundle inspect flash explain shell doctor binfmt clean completion version help --help --version'
   elif [[ -n $takes ]]; then
     _nixsd_native_reply "$takes"
     return
@@ -55,6 +55,7 @@ _nixsd_native_command() {
     update) flags='--nixos-release --nixpkgs --nixpkgs-sha256 --nix --nix-sha256 --lock-file --channel-mirror --nix-mirror --flake --qemu-deb --qemu-sha256 --qemu-suite --debian-mirror --offline --state-dir --cache-dir --log-format --json --verbose -v --quiet -q --help -h' first='' rest='file' ;;
     bundle) flags='--demo --sources --ssh-key --nixos-release --nixpkgs --nixpkgs-sha256 --nix --nix-sha256 --lock-file --channel-mirror --nix-mirror --flake --attr --patch --apply-resize2fs-patch --disable-zfs --qemu-deb --qemu-sha256 --qemu-suite --debian-mirror --offline --emulation --substituter --trusted-public-key --assembly --state-dir --cache-dir --log-format --json --verbose -v --quiet -q --help -h' first='create verify' rest='file' ;;
     inspect) flags='--json --help -h' first='' rest='file' ;;
+    flash) flags='--yes --serial --log-format --json --quiet -q --help -h' first='' rest='file' ;;
     explain) flags='--json --help -h' first='' rest='file' ;;
     shell) flags='--demo --nixos-release --nixpkgs --nixpkgs-sha256 --nix --nix-sha256 --lock-file --channel-mirror --nix-mirror --flake --attr --patch --apply-resize2fs-patch --disable-zfs --qemu-deb --qemu-sha256 --qemu-suite --debian-mirror --offline --bundle --emulation --substituter --trusted-public-key --builder --builders --builder-key --option --state-dir --cache-dir --log-format --json --verbose -v --quiet -q --help -h' first='' rest='program' ;;
     doctor) flags='--qemu-deb --qemu-sha256 --qemu-suite --debian-mirror --offline --state-dir --cache-dir --log-format --json --verbose -v --quiet -q --help -h' first='' rest='' ;;
@@ -62,7 +63,7 @@ _nixsd_native_command() {
     clean) flags='--cache --store --all --state-dir --cache-dir --log-format --json --verbose -v --quiet -q --help -h' first='' rest='' ;;
     completion) flags='--help -h' first='bash zsh fish' rest='' ;;
     version) flags='--json --sbom --licenses --help -h' first='' rest='' ;;
-    help) flags='' first='init build fetch update bundle inspect explain shell doctor binfmt clean completion version boards emulation caches air-gap' rest='' ;;
+    help) flags='' first='init build fetch update bundle inspect flash explain shell doctor binfmt clean completion version boards emulation caches air-gap' rest='' ;;
   esac
 }
 
@@ -171,6 +172,8 @@ _nixsd_native_value() {
     bundle:--state-dir) takes=folder words='' ;;
     bundle:--cache-dir) takes=folder words='' ;;
     bundle:--log-format) takes=words words='auto plain json raw' ;;
+    flash:--serial) takes=text words='' ;;
+    flash:--log-format) takes=words words='auto plain json raw' ;;
     shell:--nixos-release) takes=text words='' ;;
     shell:--nixpkgs) takes=text words='' ;;
     shell:--nixpkgs-sha256) takes=text words='' ;;

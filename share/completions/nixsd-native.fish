@@ -25,6 +25,7 @@ complete -c nixsd-native -n '__nixsd_native_is \'\'' -a fetch -d 'download and v
 complete -c nixsd-native -n '__nixsd_native_is \'\'' -a update -d 'find the newest channel, QEMU and Nix for the lock file'
 complete -c nixsd-native -n '__nixsd_native_is \'\'' -a bundle -d 'put all that a build needs into one file, to build offline'
 complete -c nixsd-native -n '__nixsd_native_is \'\'' -a inspect -d 'tell what an image holds, and whether it would boot'
+complete -c nixsd-native -n '__nixsd_native_is \'\'' -a flash -d 'write an image to an SD card, and read it back'
 complete -c nixsd-native -n '__nixsd_native_is \'\'' -a explain -d 'tell what the failure in a log means'
 complete -c nixsd-native -n '__nixsd_native_is \'\'' -a shell -d 'run a shell, or a command, inside the build\'s root'
 complete -c nixsd-native -n '__nixsd_native_is \'\'' -a doctor -d 'tell what this host can do, and what would help'
@@ -178,6 +179,13 @@ complete -c nixsd-native -n '__nixsd_native_is bundle; and not __nixsd_native_fi
 complete -c nixsd-native -n '__nixsd_native_is inspect' -l json -d 'print one JSON object'
 complete -c nixsd-native -n '__nixsd_native_is inspect' -s h -l help -d 'explain the command'
 complete -c nixsd-native -n '__nixsd_native_is inspect' -F
+complete -c nixsd-native -n '__nixsd_native_is flash' -l yes -d 'do not ask; needs --serial'
+complete -c nixsd-native -n '__nixsd_native_is flash' -l serial -d 'the card\'s serial number, as the list shows it: no other card is written to' -x
+complete -c nixsd-native -n '__nixsd_native_is flash' -l log-format -d 'how progress is printed' -x -a 'auto plain json raw'
+complete -c nixsd-native -n '__nixsd_native_is flash' -l json -d 'print the result as one JSON object'
+complete -c nixsd-native -n '__nixsd_native_is flash' -s q -l quiet -d 'print warnings, errors and questions only'
+complete -c nixsd-native -n '__nixsd_native_is flash' -s h -l help -d 'explain the command'
+complete -c nixsd-native -n '__nixsd_native_is flash' -F
 complete -c nixsd-native -n '__nixsd_native_is explain' -l json -d 'print one JSON object'
 complete -c nixsd-native -n '__nixsd_native_is explain' -s h -l help -d 'explain the command'
 complete -c nixsd-native -n '__nixsd_native_is explain' -F
@@ -257,4 +265,4 @@ complete -c nixsd-native -n '__nixsd_native_is version' -l json -d 'print one JS
 complete -c nixsd-native -n '__nixsd_native_is version' -l sbom -d 'print this program\'s bill of materials (CycloneDX)'
 complete -c nixsd-native -n '__nixsd_native_is version' -l licenses -d 'print the licences of what is compiled in'
 complete -c nixsd-native -n '__nixsd_native_is version' -s h -l help -d 'explain the command'
-complete -c nixsd-native -n '__nixsd_native_first help' -a 'init build fetch update bundle inspect explain shell doctor binfmt clean completion version boards emulation caches air-gap'
+complete -c nixsd-native -n '__nixsd_native_first help' -a 'init build fetch update bundle inspect flash explain shell doctor binfmt clean completion version boards emulation caches air-gap'
