@@ -73,14 +73,20 @@ func (j *inspectJob) run(ctx context.Context, a *app) error {
 // zstdMagic begins what zstd compressed (RFC 8878, section 3.1.1).
 const zstdMagic = "\x28\xb5\x2f\xfd"
 
+// isZstd reports whether a file is one that zstd compressed.
+func isZstd(f *os.File) bool {
+	head := make([]byte, len(zstdMagic))
+	n, _ := f.ReadAt(head, 0)
+	return string(head[:n]) == zstdMagic
+}
+
 // plain returns the image as a file that can be read anywhere, and its length in bytes.
 func (j *inspectJob) plain(ctx context.Context) (*os.File, int64, error) {
 	info, err := j.file.Stat()
 	if err != nil || !info.Mode().IsRegular() && info.Mode()&(os.ModeDevice|os.ModeCharDevice) != os.ModeDevice {
 		return nil, 0, usageErrorf("name an image, or a card's device", "%s is neither a file nor a device", j.name)
 	}
-	head := make([]byte, len(zstdMagic))
-	if n, _ := j.file.ReadAt(head, 0); string(head[:n]) != zstdMagic {
+	if !isZstd(j.file) {
 		size, err := j.file.Seek(0, io.SeekEnd) // of a device, too
 		return j.file, size, err
 	}
