@@ -39,7 +39,7 @@ type splitJob interface {
 // commands in the order in which help shows them.
 func commands() []command {
 	return []command{
-		buildCommand(), fetchCommand(), updateCommand(), bundleCommand(), shellCommand(), inspectCommand(), injectCommand(), doctorCommand(), binfmtCommand(), cleanCommand(), versionCommand(),
+		buildCommand(), fetchCommand(), updateCommand(), bundleCommand(), shellCommand(), inspectCommand(), injectCommand(), bootCommand(), doctorCommand(), binfmtCommand(), cleanCommand(), versionCommand(),
 	}
 }
 
