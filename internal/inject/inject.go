@@ -84,7 +84,7 @@ var hidden = map[string]string{
 func CheckDest(dest string) error {
 	switch {
 	case !path.IsAbs(dest) || path.Clean(dest) != dest || dest == "/":
-		return fmt.Errorf("%q is no absolute path of a file, without . and ..", dest)
+		return fmt.Errorf("%q is no absolute path of a file, or has . or .. in it", dest)
 	case len(dest) > maxPath || !utf8.ValidString(dest) || strings.ContainsFunc(dest, unicode.IsControl):
 		return fmt.Errorf("%.80q is too long, or has characters that are no text", dest)
 	}
