@@ -20,6 +20,7 @@ type Target struct {
 	// image from nixpkgs' own sd-image.nix; empty for none. Strict refuses others.
 	Assembly string
 	Strict   bool
+	Native   string // the machine that builds, in Nix's words, for ToolsAttr
 }
 
 // Expression returns an expression of the NixOS system that <nixpkgs> makes of a
@@ -55,7 +56,7 @@ func expression(t Target, make, modules string) string {
 		assembly = pathValue(t.Assembly)
 	}
 	return strings.NewReplacer("@make@", make, "@modules@", modules, "@assembly@", assembly, "@strict@", fmt.Sprint(t.Strict),
-		"@mark@", AssemblyMark, "@refused@", Refused, "@system@", System).Replace(system)
+		"@mark@", AssemblyMark, "@refused@", Refused, "@system@", System, "@native@", String(t.Native)).Replace(system)
 }
 
 //go:embed assembly.nix

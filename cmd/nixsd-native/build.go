@@ -19,6 +19,7 @@ type buildJob struct {
 	pushFlags
 	buildersFlags
 	optionFlags
+	injectFlags
 	configs    []string
 	output     string
 	demo       bool
@@ -72,6 +73,7 @@ func (j *buildJob) register(fs *pflag.FlagSet) {
 	j.pushFlags.register(fs)
 	j.buildersFlags.register(fs)
 	j.optionFlags.register(fs)
+	j.injectFlags.register(fs, "inject")
 	fs.BoolVar(&j.dryRun, "dry-run", false, "tell what would be downloaded and built, and stop")
 	fs.BoolVar(&j.allowHeavy, "allow-heavy", false, "go on although a kernel, a compiler or the like would be built under emulation")
 	fs.StringVar(&j.compress, "compress", compressNone, "`none|zstd`: compress the delivered image")
@@ -85,7 +87,7 @@ func (j *buildJob) register(fs *pflag.FlagSet) {
 }
 
 func (j *buildJob) check(args []string) error {
-	for _, err := range []error{j.commonFlags.check(), j.sourceFlags.check(), j.emulationFlags.check(j.qemu), j.nixosFlags.check(j.demo), j.cacheFlags.check(j.offline), j.pushFlags.check(j), j.buildersFlags.check(j.offline, j.sandboxed), j.optionFlags.check()} {
+	for _, err := range []error{j.commonFlags.check(), j.sourceFlags.check(), j.emulationFlags.check(j.qemu), j.nixosFlags.check(j.demo), j.cacheFlags.check(j.offline), j.pushFlags.check(j), j.buildersFlags.check(j.offline, j.sandboxed), j.optionFlags.check(), j.injectFlags.check()} {
 		if err != nil {
 			return err
 		}
@@ -115,7 +117,7 @@ func (j *buildJob) check(args []string) error {
 func (j *buildJob) needs() needs {
 	n := j.nixosNeeds(j.configs, j.demo)
 	n.state, n.cache, n.output, n.offline, n.trustedDeb = j.state, j.cache, j.output, j.offline, j.qemu.SHA256
-	n.files = slices.Concat(j.sshKeys, j.namedFiles(), j.nixosFlags.files(), j.pushFlags.files(), j.buildersFlags.files())
+	n.files = slices.Concat(j.sshKeys, j.namedFiles(), j.nixosFlags.files(), j.pushFlags.files(), j.buildersFlags.files(), j.injectFlags.files())
 	n.caches = j.cacheFlags.folders()
 	n.push, _ = folderOf(j.pushTo)
 	return n
@@ -138,7 +140,10 @@ func (j *buildJob) run(ctx context.Context, a *app) error {
 	}
 	if j.dryRun {
 		all = all[:len(all)-2]
-	} else if j.pushTo != "" {
+	} else if j.injectFlags.any() {
+		all = slices.Insert(all, len(all)-1, step{"tools", b.findTools})
+	}
+	if !j.dryRun && j.pushTo != "" {
 		all = append(all, step{"push", b.push})
 	}
 	err := b.steps(ctx, all)

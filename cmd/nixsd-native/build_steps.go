@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"nixsd-native/internal/fetch"
+	"nixsd-native/internal/inject"
 	"nixsd-native/nix"
 	"nixsd-native/sandbox"
 
@@ -28,6 +29,10 @@ type build struct {
 	trusted    []string      // their keys
 	publicKey  string        // of --signing-key
 	signingKey []byte
+	secrets    []inject.File // to be put into the images
+	handed     []string      // where the sandbox has them, if it has
+	scripts    int           // that it was given of what to do with them
+	tools      string        // store path of what changes images
 	forecast   *forecast
 	delivered  bool         // there are images to tell of, whatever fails from now on
 	done       nix.Status   // how Nix's build ended
@@ -56,6 +61,12 @@ func (b *build) preflight(ctx context.Context) error {
 	}
 	if err := b.readSigningKey(); err != nil {
 		return err
+	}
+	if err := b.readSecrets(ctx, &b.job.injectFlags); err != nil {
+		return err
+	}
+	if b.job.hostKey != "" && len(b.targets) > 1 {
+		return usageErrorf("build them one by one, or use \"nixsd-native inject\" on each", "--ssh-host-key is for one board, and %d images are built", len(b.targets))
 	}
 	var err error
 	if b.fileName, err = b.privileges.OpenOutput(); err != nil {
@@ -233,6 +244,9 @@ func firstError(errs ...error) error {
 // startSandbox starts the sandbox with the targets' modules in it.
 func (b *build) startSandbox(ctx context.Context) error {
 	files := slices.Clone(b.changes)
+	if len(b.secrets) > 0 {
+		files = append(files, textFile(insideTools, nix.Tools(nativeSystem())))
+	}
 	for _, t := range b.targets {
 		files = append(files, b.expressionOf(t)...)
 	}
@@ -244,6 +258,7 @@ func (b *build) expressionOf(t *target) []sandbox.File {
 	m := b.modules(t)
 	of := nix.Target{
 		Module: m.add(wrapperName, nix.Wrapper(m.paths...)), Assembly: m.assembly, Strict: b.job.assembly == assemblyNative,
+		Native: nativeSystem(),
 	}
 	expression := nix.Expression(of)
 	if b.nixos.ofFlake() {

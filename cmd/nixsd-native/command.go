@@ -39,8 +39,8 @@ type splitJob interface {
 // commands in the order in which help shows them.
 func commands() []command {
 	return []command{
-		initCommand(), buildCommand(), fetchCommand(), updateCommand(), bundleCommand(), inspectCommand(), flashCommand(), explainCommand(),
-		shellCommand(), doctorCommand(), binfmtCommand(), cleanCommand(), completionCommand(), versionCommand(),
+		initCommand(), buildCommand(), fetchCommand(), updateCommand(), bundleCommand(), inspectCommand(), bootCommand(), injectCommand(),
+		flashCommand(), explainCommand(), shellCommand(), doctorCommand(), binfmtCommand(), cleanCommand(), completionCommand(), versionCommand(),
 	}
 }
 

@@ -105,6 +105,9 @@ const (
 // holds.
 func (b *build) copyImage(ctx context.Context, t *target, name string, dst, src *os.File) (sum image.Sum, plain *plainRecord, err error) {
 	progress := func(done, total int64) { b.rep.Bytes(name, done, total) }
+	if len(b.secrets) > 0 {
+		return b.copyInjected(ctx, t, name, dst, src)
+	}
 	packed := strings.HasSuffix(t.imagePath, ".zst") // by sdImage.compressImage
 	switch {
 	case b.job.compress == compressZstd && !packed:

@@ -26,6 +26,9 @@ func nativeSystem() string {
 
 // evaluate makes the targets' derivations.
 func (b *build) evaluate(ctx context.Context) error {
+	for _, t := range b.left() {
+		b.warnOfLiterals(t)
+	}
 	b.askCaches(ctx)
 	env, err := b.nixEnvironment(nix.Conf{
 		NoSandbox: !b.job.sandboxed, Cores: b.job.cores, Jobs: b.job.maxJobs, Substituters: urls(b.caches), TrustedKeys: b.trusted, Options: b.job.settings(),

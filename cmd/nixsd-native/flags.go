@@ -76,6 +76,11 @@ func (f *sourceFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.qemu.Deb, "qemu-deb", "", "take the emulator from this .deb, a `file or URL`")
 	fs.StringVar(&f.qemu.SHA256, "qemu-sha256", "", "the .deb's expected `hash`: of --qemu-deb, or to choose another pinned one")
 	fs.StringVar(&f.qemu.Suite, "qemu-suite", "", "take the emulator that a Debian `suite` has now, by its signed index")
+	f.network(fs)
+}
+
+// network registers the flags that are not about the emulator.
+func (f *sourceFlags) network(fs *pflag.FlagSet) {
 	fs.StringArrayVar(&f.mirrors, "debian-mirror", nil, "`URL` of a Debian mirror, before all others; repeatable")
 	fs.BoolVar(&f.offline, "offline", false, "use no network at all, neither here nor in the build")
 }

@@ -51,7 +51,7 @@ func (j *inspectJob) opens() []string { return []string{j.name} }
 func (j *inspectJob) take(files []*os.File) { j.file = files[0] }
 
 func (j *inspectJob) run(ctx context.Context, a *app) error {
-	f, size, err := j.plain(ctx)
+	f, size, err := plainImage(ctx, j.name, j.file)
 	if err != nil {
 		return err
 	}
@@ -73,26 +73,37 @@ func (j *inspectJob) run(ctx context.Context, a *app) error {
 // zstdMagic begins what zstd compressed (RFC 8878, section 3.1.1).
 const zstdMagic = "\x28\xb5\x2f\xfd"
 
-// plain returns the image as a file that can be read anywhere, and its length in bytes.
-func (j *inspectJob) plain(ctx context.Context) (*os.File, int64, error) {
-	info, err := j.file.Stat()
-	if err != nil || !info.Mode().IsRegular() && info.Mode()&(os.ModeDevice|os.ModeCharDevice) != os.ModeDevice {
-		return nil, 0, usageErrorf("name an image, or a card's device", "%s is neither a file nor a device", j.name)
-	}
+// isZstd reports whether a file is one that zstd compressed.
+func isZstd(f *os.File) bool {
 	head := make([]byte, len(zstdMagic))
-	if n, _ := j.file.ReadAt(head, 0); string(head[:n]) != zstdMagic {
-		size, err := j.file.Seek(0, io.SeekEnd) // of a device, too
-		return j.file, size, err
+	n, _ := f.ReadAt(head, 0)
+	return string(head[:n]) == zstdMagic
+}
+
+// plainImage returns an image as a file that can be read anywhere, and its length in
+// bytes. A compressed one is decompressed into a file without a name.
+func plainImage(ctx context.Context, name string, file *os.File) (*os.File, int64, error) {
+	info, err := file.Stat()
+	if err != nil || !info.Mode().IsRegular() && info.Mode()&(os.ModeDevice|os.ModeCharDevice) != os.ModeDevice {
+		return nil, 0, usageErrorf("name an image, or a card's device", "%s is neither a file nor a device", name)
 	}
-	f, err := os.CreateTemp("", "nixsd-native-inspect-*")
+	if !isZstd(file) {
+		size, err := file.Seek(0, io.SeekEnd) // of a device, too
+		return file, size, err
+	}
+	f, err := os.CreateTemp("", "nixsd-native-image-*")
 	if err != nil {
 		return nil, 0, err
 	}
 	os.Remove(f.Name())
-	sum, err := image.Decompress(ctx, f, j.file, nil)
+	sum, err := image.Decompress(ctx, f, file, nil)
+	if isDiskFull(err) {
+		f.Close()
+		return nil, 0, &codedError{exitOutput, fmt.Sprintf("%s cannot be decompressed: %v", name, err), []string{"set TMPDIR to a folder with room, or decompress it yourself: zstd -d " + quoted(name)}}
+	}
 	if err != nil {
 		f.Close()
-		return nil, 0, &codedError{exitVerify, fmt.Sprintf("%s: %v", j.name, err), []string{"the file is damaged: copy or build it again"}}
+		return nil, 0, &codedError{exitVerify, fmt.Sprintf("%s: %v", name, err), []string{"the file is damaged: copy or build it again"}}
 	}
 	return f, sum.Size, nil
 }

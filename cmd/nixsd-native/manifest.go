@@ -33,6 +33,7 @@ type manifest struct {
 	Phases     []phaseTime `json:"phases"`
 
 	Builders     []builderRecord `json:"builders,omitempty"`     // remote ones
+	Injected     []injected      `json:"injected,omitempty"`     // what was put into it afterwards
 	Uncompressed *plainRecord    `json:"uncompressed,omitempty"` // with --compress
 	Patches      []string        `json:"patches,omitempty"`      // sha256 of what nixpkgs was changed by
 }
@@ -68,7 +69,7 @@ func (b *build) manifest(t *target, name string, sum image.Sum) manifest {
 		Assembly: t.assembly, Sandbox: b.job.sandboxed, Users: "single", Phases: b.rep.Phases(),
 	}
 	m.Cache, m.Builders = b.cacheRecord(), b.builders.records()
-	m.Patches = b.patchSums()
+	m.Patches, m.Injected = b.patchSums(), b.injectedRecords()
 	if b.info.ManyUsers {
 		m.Users = "range"
 	}

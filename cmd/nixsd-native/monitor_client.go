@@ -191,6 +191,8 @@ func (c *monitorClient) Create(name string) (*os.File, error) {
 	return c.askFile(monitorRequest{Create: name})
 }
 
+func (c *monitorClient) Lend(name string) error { return c.do(monitorRequest{Lend: name}) }
+
 func (c *monitorClient) Commit(names ...string) ([]string, error) {
 	r, _, err := c.ask(monitorRequest{Commit: names})
 	return r.Paths, err

@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"nixsd-native/binfmt"
+	"nixsd-native/internal/image"
 	"nixsd-native/internal/monitor"
 	"nixsd-native/internal/wire"
 	"nixsd-native/qemu"
@@ -29,7 +30,8 @@ type monitorRequest struct {
 	Sandbox    *sandboxRequest  // with the sandbox's end of a socket pair and, if private, the emulator
 	Output     bool             // answered with OutputFile
 	Create     string           // answered with the file
-	Commit     []string         // answered with Paths
+	Lend       string
+	Commit     []string // answered with Paths
 
 	WriteLock     []byte
 	Unregister    bool
@@ -114,6 +116,9 @@ func (m *rootMonitor) answer(ctx context.Context, conn *wire.Conn, q monitorRequ
 		r.OutputFile, err = m.outputs.open(m.owner)
 	case q.Create != "":
 		file, err = m.outputs.create(q.Create)
+	case q.Lend != "":
+		inside := int(m.ids.users().First)
+		err = m.outputs.lend(q.Lend, image.Owner{Set: true, UID: inside, GID: inside})
 	case len(q.Commit) > 0:
 		r.Paths, err = m.outputs.commit(q.Commit)
 	default:

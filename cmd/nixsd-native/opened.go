@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"nixsd-native/internal/monitor"
 )
@@ -37,6 +38,9 @@ type openingJob interface {
 
 // nobody is the id that Linux gives to those without one (user_namespaces(7)).
 const nobody = 65534
+
+// readerVariables are what the reader gets besides: it is nobody but the caller.
+var readerVariables = []string{"PATH", "SSH_AUTH_SOCK"}
 
 // openFiles opens what a fileJob names.
 func openFiles(j fileJob) (files []*os.File, err error) {
@@ -76,7 +80,7 @@ func runFileJob(ctx context.Context, a *app, j fileJob, args []string) int {
 		j.take(files)
 		return report(a.errs, j.run(ctx, a))
 	}
-	w, err := monitor.Start(monitor.Command{Args: append([]string{readerArg0}, args...), Env: a.env.list(passedOn), Files: files, As: as})
+	w, err := monitor.Start(monitor.Command{Args: append([]string{readerArg0}, args...), Env: a.env.list(slices.Concat(passedOn, readerVariables)), Files: files, As: as})
 	if err != nil {
 		return report(a.errs, err)
 	}

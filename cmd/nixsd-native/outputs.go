@@ -73,6 +73,15 @@ func (o *outputs) create(name string) (*os.File, error) {
 	return p.File, nil
 }
 
+// lend lets somebody else change an output until it is committed.
+func (o *outputs) lend(name string, to image.Owner) error {
+	p := o.pending[name]
+	if p == nil {
+		return fmt.Errorf("output %s was not begun", name)
+	}
+	return p.Lend(to)
+}
+
 // commit puts outputs in place, in order, and returns their paths.
 func (o *outputs) commit(names []string) (paths []string, err error) {
 	for _, name := range names {

@@ -67,6 +67,9 @@ type privileges interface {
 	OpenOutput() (file string, err error)
 	// Create begins an output; Commit puts those named in place, in that order.
 	Create(name string) (*os.File, error)
+	// Lend makes an output its owner's alone, and lets root in the sandbox change it
+	// until it is committed.
+	Lend(name string) error
 	Commit(names ...string) (paths []string, err error)
 }
 

@@ -21,6 +21,8 @@ var phaseWords = map[string]string{
 	"forecast":  "looking at what there is to do",
 	"build":     "building the image",
 	"deliver":   "delivering the image",
+	"tools":     "getting the tools that change images",
+	"inject":    "putting files into the image",
 	"push":      "copying to the binary cache",
 	"closure":   "collecting what the build needs",
 	"pack":      "writing the bundle",
@@ -35,6 +37,7 @@ var phaseVerbs = map[string]string{
 	"handler":   "unpacking",
 	"bootstrap": "unpacking",
 	"deliver":   "copying",
+	"inject":    "copying",
 	"pack":      "writing",
 	"verify":    "checking",
 }

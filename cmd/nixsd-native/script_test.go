@@ -41,6 +41,9 @@ func TestScripts(t *testing.T) {
 			e.Setenv("HOME", e.WorkDir+"/home")
 			e.Setenv("XDG_STATE_HOME", "")
 			e.Setenv("XDG_CACHE_HOME", "")
+			if own, err := exec.LookPath(module); err == nil { // the folder of this program alone
+				e.Setenv("OWNPATH", filepath.Dir(own))
+			}
 			return os.Mkdir(e.WorkDir+"/home", 0o755)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

@@ -91,12 +91,16 @@ func lastLine(s string) string {
 	return s[strings.LastIndex(s, "\n")+1:]
 }
 
-// Every command line that help, topics and the page show is taken by the program.
+// Every command line that help, topics, the page and the README show is taken by the program.
 func TestExamplesParse(t *testing.T) {
+	readme, err := os.ReadFile(filepath.Join(top, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Chdir(t.TempDir())
 	page := strings.NewReplacer(`\-`, "-", `\(ti`, "~", `\(aq`, "'", "\nnixsd", "\n  nixsd").Replace(manText)
 	_, examples, _ := strings.Cut(page, ".SH EXAMPLES")
-	texts := map[string]string{"the page": examples}
+	texts := map[string]string{"the page": examples, "the README": string(readme)}
 	var general strings.Builder
 	printHelp(&general)
 	texts["help"] = general.String()

@@ -25,18 +25,23 @@ const (
 	exitNetwork = 5
 )
 
-// loginKey is the key that images let in.
-var loginKey = sync.OnceValue(func() ssh.Signer {
-	_, key, err := ed25519.GenerateKey(nil)
-	if err != nil {
-		panic(err)
-	}
-	signer, err := ssh.NewSignerFromKey(key)
-	if err != nil {
-		panic(err)
-	}
-	return signer
-})
+// privateLogin is the key that images let in, and loginKey what logs in with it.
+var (
+	privateLogin = sync.OnceValue(func() ed25519.PrivateKey {
+		_, key, err := ed25519.GenerateKey(nil)
+		if err != nil {
+			panic(err)
+		}
+		return key
+	})
+	loginKey = sync.OnceValue(func() ssh.Signer {
+		signer, err := ssh.NewSignerFromKey(privateLogin())
+		if err != nil {
+			panic(err)
+		}
+		return signer
+	})
+)
 
 // keyFile writes the public half of loginKey into c's home.
 func (c caller) keyFile(t *testing.T) string {

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 )
 
 // A Sum describes a delivered file.
@@ -60,6 +61,31 @@ func Copy(ctx context.Context, dst, src *os.File, progress func(done, total int6
 	}
 	sum.SHA256 = hex.EncodeToString(hash.Sum(nil))
 	return sum, dst.Truncate(sum.Size)
+}
+
+// Measure describes a file.
+func Measure(ctx context.Context, f *os.File, progress func(done, total int64)) (Sum, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return Sum{}, err
+	}
+	var data counter
+	hash := sha256.New()
+	size, err := copyTo(ctx, io.MultiWriter(hash, &data), f, func(done int64) { progress(done, info.Size()) })
+	return Sum{hex.EncodeToString(hash.Sum(nil)), size, int64(data)}, err
+}
+
+// A counter counts the bytes of blocks that are not all zeros. It is given whole blocks,
+// but for the last.
+type counter int64
+
+func (c *counter) Write(p []byte) (int, error) {
+	for part := range slices.Chunk(p, block) {
+		if !isZero(part) {
+			*c += counter(len(part))
+		}
+	}
+	return len(p), nil
 }
 
 // writeData writes the runs of blocks that are not all zeros.

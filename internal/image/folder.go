@@ -119,6 +119,7 @@ type Pending struct {
 	folder *Folder
 	name   string
 	temp   string // its name in the folder, or "" if it has none
+	lent   bool
 }
 
 // Create begins a file. Until Commit, what has its name stays. Errors are
@@ -144,6 +145,31 @@ func (f *Folder) Create(name string) (*Pending, error) {
 	return p, nil
 }
 
+// Lend makes the file its owner's alone, for good, and until Commit somebody else's.
+// Errors are *OutputError.
+func (p *Pending) Lend(to Owner) error {
+	err := p.File.Chmod(0o600)
+	if err == nil && to.Set {
+		p.lent = true
+		err = p.File.Chown(to.UID, to.GID)
+	}
+	if err != nil {
+		return &OutputError{p.folder.Path(p.name), err}
+	}
+	return nil
+}
+
+// takeBack ends Lend.
+func (p *Pending) takeBack() error {
+	if !p.lent {
+		return nil
+	}
+	if o := p.folder.owner; o.Set {
+		return p.File.Chown(o.UID, o.GID)
+	}
+	return p.File.Chown(os.Geteuid(), os.Getegid())
+}
+
 // tempName is where a file lies before it is renamed.
 func tempName(name string) string { return "." + name + ".partial" }
 
@@ -160,7 +186,10 @@ func (f *Folder) named(name string) (*os.File, string, error) {
 // Commit writes the file to disk and gives it its name, in place of what had it.
 // Errors are *OutputError.
 func (p *Pending) Commit() error {
-	err := p.File.Sync()
+	err := p.takeBack()
+	if err == nil {
+		err = p.File.Sync()
+	}
 	if err == nil && p.temp == "" {
 		p.temp = tempName(p.name)
 		if err = p.folder.root.Remove(p.temp); errors.Is(err, fs.ErrNotExist) {

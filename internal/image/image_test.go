@@ -135,7 +135,7 @@ func TestNamedTemporary(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &Pending{file, f, "a.img", temp}
+	p := &Pending{file, f, "a.img", temp, false}
 	p.File.WriteString("new")
 	if err := p.Commit(); err != nil {
 		t.Fatal(err)

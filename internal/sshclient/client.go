@@ -60,6 +60,9 @@ func ParseKey(name string, pem []byte) (Key, error) {
 	return Key{}, &Error{BadKey, name, "this is no private key", []string{"name a file such as ~/.ssh/id_ed25519, not its .pub"}}
 }
 
+// Fingerprint is that of its public half, SHA256:….
+func (k Key) Fingerprint() string { return ssh.FingerprintSHA256(k.signer.PublicKey()) }
+
 // A Conn is a connection to a host that proved who it is.
 type Conn struct {
 	client  *ssh.Client

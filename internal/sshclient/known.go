@@ -15,7 +15,12 @@ import (
 type Known struct {
 	check       ssh.HostKeyCallback
 	authorities bool
+	anybody     bool
 }
+
+// Anybody takes every host's key, which Conn.HostKey tells: for a host that has none yet,
+// and that proves in another way who it is.
+func Anybody() Known { return Known{anybody: true} }
 
 // NewKnown reads the text of a known_hosts file. As with ssh(1), lines that are none, or
 // have a key of a kind that is not known here, are passed over.
@@ -100,6 +105,9 @@ func (k Known) algorithms(address string) []string {
 
 // verify checks the key that a host shows.
 func (k Known) verify(t Target, remote hostAddr, key ssh.PublicKey) error {
+	if k.anybody {
+		return nil
+	}
 	if k.check == nil {
 		return unknownHost(t, key)
 	}

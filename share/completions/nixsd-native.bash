@@ -31,7 +31,7 @@ _nixsd_native() {
   takes= words=
   _nixsd_native_value "$command:$prev"
   if [[ -z $command ]]; then
-    words='init build fetch update bundle inspect flash explain shell doctor binfmt clean completion version help --help --version'
+    words='init build fetch update bundle inspect boot inject flash explain shell doctor binfmt clean completion version help --help --version'
   elif [[ -n $takes ]]; then
     _nixsd_native_reply "$takes"
     return
@@ -50,11 +50,13 @@ _nixsd_native() {
 _nixsd_native_command() {
   case $1 in
     init) flags='--board --ssh-key --hostname --user --timezone --wifi --wifi-passphrase-file --static-ip --output -o --help -h' first='' rest='' ;;
-    build) flags='--output -o --demo --ssh-key --nixos-release --nixpkgs --nixpkgs-sha256 --nix --nix-sha256 --lock-file --channel-mirror --nix-mirror --flake --attr --patch --apply-resize2fs-patch --disable-zfs --qemu-deb --qemu-sha256 --qemu-suite --debian-mirror --offline --bundle --emulation --substituter --trusted-public-key --push-to --signing-key --builder --builders --builder-key --option --dry-run --allow-heavy --compress --assembly --sandbox --cores --max-jobs --keep-going --stall-timeout --state-dir --cache-dir --log-format --json --verbose -v --quiet -q --help -h' first='' rest='file' ;;
+    build) flags='--output -o --demo --ssh-key --nixos-release --nixpkgs --nixpkgs-sha256 --nix --nix-sha256 --lock-file --channel-mirror --nix-mirror --flake --attr --patch --apply-resize2fs-patch --disable-zfs --qemu-deb --qemu-sha256 --qemu-suite --debian-mirror --offline --bundle --emulation --substituter --trusted-public-key --push-to --signing-key --builder --builders --builder-key --option --inject --wifi --wifi-passphrase-file --ssh-host-key --age-key --dry-run --allow-heavy --compress --assembly --sandbox --cores --max-jobs --keep-going --stall-timeout --state-dir --cache-dir --log-format --json --verbose -v --quiet -q --help -h' first='' rest='file' ;;
     fetch) flags='--demo --system --check --nixos-release --nixpkgs --nixpkgs-sha256 --nix --nix-sha256 --lock-file --channel-mirror --nix-mirror --flake --qemu-deb --qemu-sha256 --qemu-suite --debian-mirror --offline --emulation --state-dir --cache-dir --log-format --json --verbose -v --quiet -q --help -h' first='' rest='file' ;;
     update) flags='--nixos-release --nixpkgs --nixpkgs-sha256 --nix --nix-sha256 --lock-file --channel-mirror --nix-mirror --flake --qemu-deb --qemu-sha256 --qemu-suite --debian-mirror --offline --state-dir --cache-dir --log-format --json --verbose -v --quiet -q --help -h' first='' rest='file' ;;
     bundle) flags='--demo --sources --ssh-key --nixos-release --nixpkgs --nixpkgs-sha256 --nix --nix-sha256 --lock-file --channel-mirror --nix-mirror --flake --attr --patch --apply-resize2fs-patch --disable-zfs --qemu-deb --qemu-sha256 --qemu-suite --debian-mirror --offline --emulation --substituter --trusted-public-key --assembly --state-dir --cache-dir --log-format --json --verbose -v --quiet -q --help -h' first='create verify' rest='file' ;;
     inspect) flags='--json --help -h' first='' rest='file' ;;
+    boot) flags='--check --timeout --identity -i --verbose -v --port --memory --cpus --u-boot --help -h' first='' rest='file' ;;
+    inject) flags='--file --wifi --wifi-passphrase-file --ssh-host-key --age-key --demo --nixos-release --nixpkgs --nixpkgs-sha256 --nix --nix-sha256 --lock-file --channel-mirror --nix-mirror --flake --debian-mirror --offline --bundle --substituter --trusted-public-key --state-dir --cache-dir --log-format --json --verbose -v --quiet -q --help -h' first='' rest='file' ;;
     flash) flags='--yes --serial --log-format --json --quiet -q --help -h' first='' rest='file' ;;
     explain) flags='--json --help -h' first='' rest='file' ;;
     shell) flags='--demo --nixos-release --nixpkgs --nixpkgs-sha256 --nix --nix-sha256 --lock-file --channel-mirror --nix-mirror --flake --attr --patch --apply-resize2fs-patch --disable-zfs --qemu-deb --qemu-sha256 --qemu-suite --debian-mirror --offline --bundle --emulation --substituter --trusted-public-key --builder --builders --builder-key --option --state-dir --cache-dir --log-format --json --verbose -v --quiet -q --help -h' first='' rest='program' ;;
@@ -63,7 +65,7 @@ _nixsd_native_command() {
     clean) flags='--cache --store --all --state-dir --cache-dir --log-format --json --verbose -v --quiet -q --help -h' first='' rest='' ;;
     completion) flags='--help -h' first='bash zsh fish' rest='' ;;
     version) flags='--json --sbom --licenses --help -h' first='' rest='' ;;
-    help) flags='' first='init build fetch update bundle inspect flash explain shell doctor binfmt clean completion version boards emulation caches air-gap' rest='' ;;
+    help) flags='' first='init build fetch update bundle inspect boot inject flash explain shell doctor binfmt clean completion version boards emulation caches air-gap' rest='' ;;
   esac
 }
 
@@ -107,6 +109,11 @@ _nixsd_native_value() {
     build:--builders) takes=text words='' ;;
     build:--builder-key) takes=file words='' ;;
     build:--option) takes=text words='' ;;
+    build:--inject) takes=text words='' ;;
+    build:--wifi) takes=text words='' ;;
+    build:--wifi-passphrase-file) takes=file words='' ;;
+    build:--ssh-host-key) takes=file words='' ;;
+    build:--age-key) takes=file words='' ;;
     build:--compress) takes=words words='none zstd' ;;
     build:--assembly) takes=words words='auto native emulated' ;;
     build:--cores) takes=text words='' ;;
@@ -172,6 +179,33 @@ _nixsd_native_value() {
     bundle:--state-dir) takes=folder words='' ;;
     bundle:--cache-dir) takes=folder words='' ;;
     bundle:--log-format) takes=words words='auto plain json raw' ;;
+    boot:--timeout) takes=text words='' ;;
+    boot:--identity | boot:-i) takes=file words='' ;;
+    boot:--port) takes=text words='' ;;
+    boot:--memory) takes=text words='' ;;
+    boot:--cpus) takes=text words='' ;;
+    boot:--u-boot) takes=file words='' ;;
+    inject:--file) takes=text words='' ;;
+    inject:--wifi) takes=text words='' ;;
+    inject:--wifi-passphrase-file) takes=file words='' ;;
+    inject:--ssh-host-key) takes=file words='' ;;
+    inject:--age-key) takes=file words='' ;;
+    inject:--nixos-release) takes=text words='' ;;
+    inject:--nixpkgs) takes=text words='' ;;
+    inject:--nixpkgs-sha256) takes=text words='' ;;
+    inject:--nix) takes=file words='' ;;
+    inject:--nix-sha256) takes=text words='' ;;
+    inject:--lock-file) takes=file words='' ;;
+    inject:--channel-mirror) takes=text words='' ;;
+    inject:--nix-mirror) takes=text words='' ;;
+    inject:--flake) takes=text words='' ;;
+    inject:--debian-mirror) takes=text words='' ;;
+    inject:--bundle) takes=file words='' ;;
+    inject:--substituter) takes=folder words='' ;;
+    inject:--trusted-public-key) takes=text words='' ;;
+    inject:--state-dir) takes=folder words='' ;;
+    inject:--cache-dir) takes=folder words='' ;;
+    inject:--log-format) takes=words words='auto plain json raw' ;;
     flash:--serial) takes=text words='' ;;
     flash:--log-format) takes=words words='auto plain json raw' ;;
     shell:--nixos-release) takes=text words='' ;;

@@ -25,6 +25,8 @@ complete -c nixsd-native -n '__nixsd_native_is \'\'' -a fetch -d 'download and v
 complete -c nixsd-native -n '__nixsd_native_is \'\'' -a update -d 'find the newest channel, QEMU and Nix for the lock file'
 complete -c nixsd-native -n '__nixsd_native_is \'\'' -a bundle -d 'put all that a build needs into one file, to build offline'
 complete -c nixsd-native -n '__nixsd_native_is \'\'' -a inspect -d 'tell what an image holds, and whether it would boot'
+complete -c nixsd-native -n '__nixsd_native_is \'\'' -a boot -d 'boot an image in QEMU'
+complete -c nixsd-native -n '__nixsd_native_is \'\'' -a inject -d 'put secrets into a finished image'
 complete -c nixsd-native -n '__nixsd_native_is \'\'' -a flash -d 'write an image to an SD card, and read it back'
 complete -c nixsd-native -n '__nixsd_native_is \'\'' -a explain -d 'tell what the failure in a log means'
 complete -c nixsd-native -n '__nixsd_native_is \'\'' -a shell -d 'run a shell, or a command, inside the build\'s root'
@@ -77,6 +79,11 @@ complete -c nixsd-native -n '__nixsd_native_is build' -l builder -d 'let [USER@]
 complete -c nixsd-native -n '__nixsd_native_is build' -l builders -d 'remote builders, a spec as Nix has it: "ssh-ng://HOST aarch64-linux …" or @FILE; repeatable' -x
 complete -c nixsd-native -n '__nixsd_native_is build' -l builder-key -d 'private key file for remote builders, and for --push-to by ssh (default: those in ~/.ssh)' -r -F
 complete -c nixsd-native -n '__nixsd_native_is build' -l option -d 'hand a setting to Nix, NAME VALUE or NAME=VALUE; repeatable' -x
+complete -c nixsd-native -n '__nixsd_native_is build' -l inject -d 'put a file into the finished image: SRC:DEST[:MODE[:UID:GID]], by default 0600 and root\'s; repeatable' -x
+complete -c nixsd-native -n '__nixsd_native_is build' -l wifi -d 'put the key of the Wi-Fi network SSID into the image, at /var/lib/nixsd/wifi.conf' -x
+complete -c nixsd-native -n '__nixsd_native_is build' -l wifi-passphrase-file -d 'the passphrase of --wifi is the first line of this file; without it, it is asked for' -r -F
+complete -c nixsd-native -n '__nixsd_native_is build' -l ssh-host-key -d 'put the private key in file into the image, as its ssh host key' -r -F
+complete -c nixsd-native -n '__nixsd_native_is build' -l age-key -d 'put the age identity in file into the image, at /var/lib/sops-nix/key.txt' -r -F
 complete -c nixsd-native -n '__nixsd_native_is build' -l dry-run -d 'tell what would be downloaded and built, and stop'
 complete -c nixsd-native -n '__nixsd_native_is build' -l allow-heavy -d 'go on although a kernel, a compiler or the like would be built under emulation'
 complete -c nixsd-native -n '__nixsd_native_is build' -l compress -d 'compress the delivered image' -x -a 'none zstd'
@@ -179,6 +186,44 @@ complete -c nixsd-native -n '__nixsd_native_is bundle; and not __nixsd_native_fi
 complete -c nixsd-native -n '__nixsd_native_is inspect' -l json -d 'print one JSON object'
 complete -c nixsd-native -n '__nixsd_native_is inspect' -s h -l help -d 'explain the command'
 complete -c nixsd-native -n '__nixsd_native_is inspect' -F
+complete -c nixsd-native -n '__nixsd_native_is boot' -l check -d 'see whether it boots and lets in, and shut it down'
+complete -c nixsd-native -n '__nixsd_native_is boot' -l timeout -d 'how long --check may take' -x
+complete -c nixsd-native -n '__nixsd_native_is boot' -s i -l identity -d 'private key file that --check logs in with (default ssh-agent\'s and ~/.ssh/id_*)' -r -F
+complete -c nixsd-native -n '__nixsd_native_is boot' -s v -l verbose -d 'with --check, print what the console shows'
+complete -c nixsd-native -n '__nixsd_native_is boot' -l port -d 'port of 127.0.0.1 for ssh (default a free one)' -x
+complete -c nixsd-native -n '__nixsd_native_is boot' -l memory -d 'the machine\'s memory in MiB' -x
+complete -c nixsd-native -n '__nixsd_native_is boot' -l cpus -d 'the machine\'s processors' -x
+complete -c nixsd-native -n '__nixsd_native_is boot' -l u-boot -d 'u-boot.bin for qemu_arm64, a file (default the installed one)' -r -F
+complete -c nixsd-native -n '__nixsd_native_is boot' -s h -l help -d 'explain the command'
+complete -c nixsd-native -n '__nixsd_native_is boot' -F
+complete -c nixsd-native -n '__nixsd_native_is inject' -l file -d 'put a file into the finished image: SRC:DEST[:MODE[:UID:GID]], by default 0600 and root\'s; repeatable' -x
+complete -c nixsd-native -n '__nixsd_native_is inject' -l wifi -d 'put the key of the Wi-Fi network SSID into the image, at /var/lib/nixsd/wifi.conf' -x
+complete -c nixsd-native -n '__nixsd_native_is inject' -l wifi-passphrase-file -d 'the passphrase of --wifi is the first line of this file; without it, it is asked for' -r -F
+complete -c nixsd-native -n '__nixsd_native_is inject' -l ssh-host-key -d 'put the private key in file into the image, as its ssh host key' -r -F
+complete -c nixsd-native -n '__nixsd_native_is inject' -l age-key -d 'put the age identity in file into the image, at /var/lib/sops-nix/key.txt' -r -F
+complete -c nixsd-native -n '__nixsd_native_is inject' -l demo -d 'use the demo\'s tools to change the image'
+complete -c nixsd-native -n '__nixsd_native_is inject' -l nixos-release -d 'release of NixOS, such as 26.05 or unstable (default 26.05)' -x
+complete -c nixsd-native -n '__nixsd_native_is inject' -l nixpkgs -d 'another nixpkgs: the URL of a tarball, a revision, or a folder' -x
+complete -c nixsd-native -n '__nixsd_native_is inject' -l nixpkgs-sha256 -d 'the expected hash of --nixpkgs, a tarball' -x
+complete -c nixsd-native -n '__nixsd_native_is inject' -l nix -d 'another Nix: its binary tarball, a file or URL' -r -F
+complete -c nixsd-native -n '__nixsd_native_is inject' -l nix-sha256 -d 'the expected hash of --nix' -x
+complete -c nixsd-native -n '__nixsd_native_is inject' -l lock-file -d 'file that pins the inputs (default nixsd.lock beside CONFIG)' -r -F
+complete -c nixsd-native -n '__nixsd_native_is inject' -l channel-mirror -d 'URL of a mirror of NixOS channels, to resolve them at instead of https://channels.nixos.org; repeatable' -x
+complete -c nixsd-native -n '__nixsd_native_is inject' -l nix-mirror -d 'URL of a mirror of https://releases.nixos.org, asked before it; repeatable' -x
+complete -c nixsd-native -n '__nixsd_native_is inject' -l flake -d 'use the tools of the nixpkgs of REF#NAME' -x
+complete -c nixsd-native -n '__nixsd_native_is inject' -l debian-mirror -d 'URL of a Debian mirror, before all others; repeatable' -x
+complete -c nixsd-native -n '__nixsd_native_is inject' -l offline -d 'use no network at all, neither here nor in the build'
+complete -c nixsd-native -n '__nixsd_native_is inject' -l bundle -d 'take everything from the file that "bundle create" made; implies --offline' -r -F
+complete -c nixsd-native -n '__nixsd_native_is inject' -l substituter -d 'URL or folder of a binary cache to ask before https://cache.nixos.org; repeatable' -x -a '(__fish_complete_directories)'
+complete -c nixsd-native -n '__nixsd_native_is inject' -l trusted-public-key -d 'key of a binary cache, NAME:BASE64; repeatable' -x
+complete -c nixsd-native -n '__nixsd_native_is inject' -l state-dir -d 'folder of the Nix store and of locks' -x -a '(__fish_complete_directories)'
+complete -c nixsd-native -n '__nixsd_native_is inject' -l cache-dir -d 'folder of downloads' -x -a '(__fish_complete_directories)'
+complete -c nixsd-native -n '__nixsd_native_is inject' -l log-format -d 'how progress is printed' -x -a 'auto plain json raw'
+complete -c nixsd-native -n '__nixsd_native_is inject' -l json -d 'print the result as one JSON object'
+complete -c nixsd-native -n '__nixsd_native_is inject' -s v -l verbose -d 'also print what builders print'
+complete -c nixsd-native -n '__nixsd_native_is inject' -s q -l quiet -d 'print warnings and errors only'
+complete -c nixsd-native -n '__nixsd_native_is inject' -s h -l help -d 'explain the command'
+complete -c nixsd-native -n '__nixsd_native_is inject' -F
 complete -c nixsd-native -n '__nixsd_native_is flash' -l yes -d 'do not ask; needs --serial'
 complete -c nixsd-native -n '__nixsd_native_is flash' -l serial -d 'the card\'s serial number, as the list shows it: no other card is written to' -x
 complete -c nixsd-native -n '__nixsd_native_is flash' -l log-format -d 'how progress is printed' -x -a 'auto plain json raw'
@@ -265,4 +310,4 @@ complete -c nixsd-native -n '__nixsd_native_is version' -l json -d 'print one JS
 complete -c nixsd-native -n '__nixsd_native_is version' -l sbom -d 'print this program\'s bill of materials (CycloneDX)'
 complete -c nixsd-native -n '__nixsd_native_is version' -l licenses -d 'print the licences of what is compiled in'
 complete -c nixsd-native -n '__nixsd_native_is version' -s h -l help -d 'explain the command'
-complete -c nixsd-native -n '__nixsd_native_first help' -a 'init build fetch update bundle inspect flash explain shell doctor binfmt clean completion version boards emulation caches air-gap'
+complete -c nixsd-native -n '__nixsd_native_first help' -a 'init build fetch update bundle inspect boot inject flash explain shell doctor binfmt clean completion version boards emulation caches air-gap'

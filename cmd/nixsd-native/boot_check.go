@@ -1,0 +1,249 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"nixsd-native/internal/inspect"
+	"nixsd-native/internal/sshclient"
+	"nixsd-native/internal/vm"
+)
+
+// Times of a check.
+const (
+	attemptTime  = 20 * time.Second // for one try to log in; emulated, sshd takes seconds for its keys
+	attemptPause = time.Second
+	refusalTime  = time.Minute // sshd may keep users out until all has started (pam_nologin(8))
+	shutdownTime = 2 * time.Minute
+)
+
+// check sees whether the machine comes up and lets in, and shuts it down.
+func (g *guest) check(ctx context.Context) error {
+	keys, closeKeys, err := g.keys()
+	if err != nil {
+		return err
+	}
+	defer closeKeys()
+	target, err := g.target(keys)
+	if err != nil {
+		return err
+	}
+	limited, cancel := context.WithTimeout(ctx, g.job.timeout)
+	defer cancel()
+	console := new(vm.Console)
+	var out io.Writer = console
+	if g.job.verbose {
+		out = io.MultiWriter(console, &consoleWriter{to: g.errs})
+	}
+	begun := time.Now()
+	fmt.Fprintf(g.errs, "booting %s, %s\n", clean(g.job.name), g.how())
+	r, err := vm.Start(g.qemu, g.Machine, g.image, g.env.list(qemuVariables), out)
+	if err != nil {
+		return err
+	}
+	defer r.Stop()
+	conn, err := g.login(limited, target, r, console)
+	if err == nil {
+		defer conn.Close()
+		err = g.prove(limited, conn)
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err != nil {
+		return g.failed(err, console)
+	}
+	fmt.Fprintf(g.out, "%s boots: aarch64, %s logged in with %s, host key %s, %d s\n", clean(g.job.name), target.User,
+		target.Keys[conn.Key].Fingerprint(), ssh.FingerprintSHA256(conn.HostKey), int(time.Since(begun).Seconds()))
+	return g.shutDown(limited, ctx, conn, r)
+}
+
+// failed shows the end of the console, and why the check failed.
+func (g *guest) failed(err error, console *vm.Console) error {
+	const lines = 25
+	if !g.job.verbose {
+		for _, line := range console.Tail(lines) {
+			fmt.Fprintf(g.errs, "console> %s\n", clean(line))
+		}
+	}
+	advice := []string{"see for yourself: nixsd-native boot " + quoted(g.job.name)}
+	if err == context.DeadlineExceeded {
+		err = fmt.Errorf("it does not let in within %v", g.job.timeout)
+		advice = append([]string{"give it more time with --timeout 30m, if the console says that it goes on"}, advice...)
+	}
+	return &codedError{exitVerify, fmt.Sprintf("%s: %v", g.job.name, err), advice}
+}
+
+// keys are those to log in with.
+func (g *guest) keys() (keys []sshclient.Key, done func(), err error) {
+	done = func() {}
+	if g.job.private != nil {
+		pem, err := readAllBounded(g.job.private, g.job.identity, maxKeyFile)
+		if err != nil {
+			return nil, done, err
+		}
+		key, err := sshclient.ParseKey(g.job.identity, pem)
+		if bad := (*sshclient.Error)(nil); errors.As(err, &bad) {
+			return nil, done, usageErrorf("name a private key without a passphrase, or give it to ssh-agent and leave --identity out", "--identity %s: it is no private key, or has a passphrase", g.job.identity)
+		}
+		return []sshclient.Key{key}, done, err
+	}
+	if socket := g.env["SSH_AUTH_SOCK"]; socket != "" {
+		if all, conn, err := sshclient.AgentKeys(socket); err == nil {
+			keys, done = all, func() { conn.Close() }
+		}
+	}
+	for _, name := range defaultKeys {
+		name = filepath.Join(sshHome(), ".ssh", name)
+		if pem, err := readBounded(name, maxKeyFile); err == nil {
+			if key, err := sshclient.ParseKey(name, pem); err == nil {
+				keys = append(keys, key)
+			}
+		}
+	}
+	return keys, done, nil
+}
+
+// target finds out which key lets whom in, by what the image says.
+func (g *guest) target(keys []sshclient.Key) (t sshclient.Target, err error) {
+	t = sshclient.Target{Alias: "the machine", Host: "127.0.0.1", Port: g.Port}
+	var let []string
+	for _, l := range g.report.System.Logins {
+		for _, k := range l.Keys {
+			let = append(let, l.User+" "+k.Fingerprint)
+			for _, key := range keys {
+				if key.Fingerprint() == k.Fingerprint && (t.User == "" || l.User == "root") { // who may shut down
+					t.User, t.Keys = l.User, []sshclient.Key{key}
+				}
+			}
+		}
+	}
+	switch {
+	case !g.report.System.SSH:
+		return t, &codedError{exitVerify, g.job.name + ": sshd does not start in it, so there is nothing to check by", []string{"set services.openssh.enable = true in the configuration"}}
+	case len(let) == 0:
+		return t, &codedError{exitVerify, g.job.name + ": no key lets anybody in", []string{"build it with --ssh-key FILE.pub"}}
+	case t.User == "":
+		return t, usageErrorf("name the private key with -i FILE, or build with --ssh-key FILE.pub", "%s lets in none of the keys at hand (%d), but %s", g.job.name, len(keys), strings.Join(let, ", "))
+	}
+	t.Known, err = g.hostKeys()
+	return t, err
+}
+
+// hostKeys are those that the image has. If it has none, it makes some at its first boot,
+// and prove tells whether it is this machine that answers.
+func (g *guest) hostKeys() (sshclient.Known, error) {
+	root, err := inspect.Root(g.image, g.report)
+	if err != nil {
+		return sshclient.Anybody(), nil
+	}
+	var lines []string
+	for _, kind := range []string{"ed25519", "ecdsa", "rsa"} {
+		private, err := root.Content("/etc/ssh/ssh_host_"+kind+"_key", maxKeyFile)
+		if err != nil {
+			continue
+		}
+		if signer, err := ssh.ParsePrivateKey(private); err == nil {
+			lines = append(lines, sshclient.LineFor("127.0.0.1", g.Port, signer.PublicKey()))
+		}
+	}
+	if len(lines) == 0 {
+		return sshclient.Anybody(), nil
+	}
+	return sshclient.NewKnown([]byte(strings.Join(lines, "\n")))
+}
+
+// login tries to log in until it succeeds, or cannot any more.
+func (g *guest) login(ctx context.Context, t sshclient.Target, r *vm.Run, console *vm.Console) (*sshclient.Conn, error) {
+	var refused time.Time
+	for {
+		attempt, cancel := context.WithTimeout(ctx, attemptTime)
+		conn, err := sshclient.Dial(attempt, t)
+		cancel()
+		var why *sshclient.Error
+		switch errors.As(err, &why); {
+		case err == nil:
+			return conn, nil
+		case why != nil && why.Kind == sshclient.ChangedHost:
+			return nil, errors.New("what answers has another host key than the image")
+		case why != nil && why.Kind == sshclient.Refused && refused.IsZero():
+			refused = time.Now()
+		case why != nil && why.Kind == sshclient.Refused && time.Since(refused) > refusalTime:
+			return nil, fmt.Errorf("sshd does not let %s in with %s, which the image names", t.User, t.Keys[0].Fingerprint())
+		}
+		if reason := console.Stuck(); reason != "" {
+			return nil, fmt.Errorf("it does not boot: %s", reason)
+		}
+		select {
+		case <-r.Ended:
+			return nil, errors.New("the machine ended before it let in")
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(attemptPause):
+		}
+	}
+}
+
+// prove asks what answers whether it is the machine that was started: only that one has
+// its network card.
+func (g *guest) prove(ctx context.Context, conn *sshclient.Conn) error {
+	out, status, err := conn.Output(ctx, "uname -m && cat /sys/class/net/*/address")
+	if err != nil || status != 0 {
+		return fmt.Errorf("a command in it failed: status %d, %v", status, err)
+	}
+	lines := strings.Fields(out)
+	if len(lines) == 0 || lines[0] != "aarch64" {
+		return fmt.Errorf("uname -m says %.80q, not aarch64", out)
+	}
+	for _, address := range lines[1:] {
+		if address == g.MAC {
+			return nil
+		}
+	}
+	return fmt.Errorf("it is another machine that answers: its network cards are not %s", g.MAC)
+}
+
+// shutDown ends the machine in order if it can. If it cannot, the image boots all the
+// same.
+func (g *guest) shutDown(limited, ctx context.Context, conn *sshclient.Conn, r *vm.Run) error {
+	limited, cancel := context.WithTimeout(limited, shutdownTime)
+	defer cancel()
+	go conn.Output(limited, "poweroff || sudo -n poweroff") // which may not answer any more
+	select {
+	case <-r.Ended:
+	case <-limited.Done():
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		fmt.Fprintln(g.errs, "warning: it did not shut down, and was ended")
+	}
+	return nil
+}
+
+// consoleWriter passes whole lines on, without what a terminal would heed.
+type consoleWriter struct {
+	to   io.Writer
+	rest string
+}
+
+func (l *consoleWriter) Write(b []byte) (int, error) {
+	l.rest += string(b)
+	for {
+		line, rest, whole := strings.Cut(l.rest, "\n")
+		if !whole && len(line) < maxConsoleLine {
+			return len(b), nil
+		}
+		fmt.Fprintf(l.to, "console> %s\n", clean(strings.TrimSpace(line)))
+		l.rest = rest
+	}
+}
+
+// maxConsoleLine bounds a line of a console, in bytes.
+const maxConsoleLine = 4096

@@ -1,0 +1,70 @@
+package e2e
+
+import (
+	"encoding/pem"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"golang.org/x/crypto/ssh"
+
+	"nixsd-native/internal/testenv"
+)
+
+// privateFile writes loginKey into c's home.
+func (c caller) privateFile(t *testing.T) string {
+	t.Helper()
+	block, err := ssh.MarshalPrivateKey(privateLogin(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.write(t, "keys/id", string(pem.EncodeToMemory(block)))
+}
+
+// boot --check logs in to an image as it was built and, by the injected host key, to one
+// with secrets; it tells a key that is not let in, a file that is missing, and an image
+// that does not boot.
+func TestBootCommand(t *testing.T) {
+	testenv.NeedProgram(t, "qemu-system-aarch64")
+	testenv.Need(t, "u-boot-qemu", exec.Command("test", "-r", uboot).Run())
+	check := mustStay(t)
+	p, _ := builds(t)
+	u := user()
+	image, id := u.copyImage(t, "boot/card.img"), u.privateFile(t)
+	before := sumOf(t, image)
+	r := must(t, job{as: u, args: []string{"boot", "--check", "-i", id, image}})
+	if !strings.HasPrefix(r.out, image+" boots: aarch64, root logged in with "+ssh.FingerprintSHA256(loginKey().PublicKey())) {
+		t.Errorf("it prints %q", r.out)
+	}
+	if sumOf(t, image) != before {
+		t.Error("the image has changed")
+	}
+	key, _, fingerprint := u.newHostKey(t)
+	must(t, job{as: u, args: p.with("inject", "--demo", "--offline", image, "--ssh-host-key", key)})
+	as := u
+	if os.Geteuid() == 0 {
+		as = root() // who opens the files; nobody runs the machine
+	}
+	r = must(t, job{as: as, args: []string{"boot", "--check", "-i", id, image}})
+	if !strings.Contains(r.out, "host key "+fingerprint) {
+		t.Errorf("with an injected host key it prints %q; want %s", r.out, fingerprint)
+	}
+	r = run(t, job{as: u, args: []string{"boot", "--check", "-i", key, image}})
+	r.mustBeClear(t, "another key", 2, "lets in none of the keys at hand")
+	testBroken(t, u, image, id)
+	check(t)
+}
+
+// testBroken boots an image whose kernel is none.
+func testBroken(t *testing.T, u caller, image, id string) {
+	t.Helper()
+	zero := u.write(t, "boot/zero", string(make([]byte, 1<<20)))
+	script := u.write(t, "boot/script", "cd /boot/nixos\nrm vmlinuz\nwrite "+zero+" vmlinuz\n")
+	output(t, testenv.NeedProgram(t, "debugfs"), "-w", "-f", script, image+"?offset=39845888")
+	r := run(t, job{as: u, args: []string{"boot", "--check", "--timeout", "90s", "-i", id, image}})
+	r.mustBeClear(t, "no kernel", 4, image)
+	if !strings.Contains(r.errs, "\nconsole> ") || r.took > 2*patience/3 {
+		t.Errorf("after %v it tells %s; want the console's last lines", r.took, r.errs)
+	}
+}
