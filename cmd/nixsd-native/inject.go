@@ -40,7 +40,7 @@ renewed; the manifest and the bill of materials go on telling what was built.
 
 Examples:
   nixsd-native inject card.img --file wg.key:/etc/wireguard/wg.key
-  nixsd-native inject card.img --wifi "my network" --ssh-host-key host_key`,
+  nixsd-native inject card.img --wifi 'my network' --ssh-host-key host_key`,
 		new: func(fs *pflag.FlagSet) job {
 			j := new(injectJob)
 			j.injectFlags.register(fs, "file")

@@ -133,7 +133,8 @@ func exampleLines(text string) (all [][]string) {
 		}
 		for part := range strings.SplitSeq(strings.TrimSpace(line), " && ") {
 			words := exampleWords(strings.TrimPrefix(part, "sudo "))
-			if len(words) > 1 && words[0] == module && words[1] != "COMMAND" {
+			left := strings.Contains(part, "…") // for the reader to fill in
+			if len(words) > 1 && words[0] == module && words[1] != "COMMAND" && !left {
 				all = append(all, words[1:])
 			}
 		}
