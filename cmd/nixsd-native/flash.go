@@ -29,10 +29,10 @@ func flashCommand() command {
 		name:    "flash",
 		args:    "[IMAGE DEVICE]",
 		summary: "write an image to an SD card, and read it back",
-		help: `IMAGE is a .img or a .img.zst; DEVICE is the whole card, such as /dev/sdb. Without
-both, the disks that can be taken out are listed. Nothing that is in use is
-written to, and you are asked to type the card's name before. As root, only the
-files are opened; all else is done by a process without privileges.
+		help: `IMAGE is a .img or a .img.zst; DEVICE is the whole card, such as /dev/sdb.
+Without both, the disks that can be taken out are listed. Nothing that is in use
+is written to, and you are asked to type the card's name before. As root, only
+the files are opened; all else is done by a process without privileges.
 
   nixsd-native flash
   sudo nixsd-native flash nixos.img /dev/sdb
