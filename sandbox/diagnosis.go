@@ -3,10 +3,11 @@ package sandbox
 import (
 	"fmt"
 	"io/fs"
-	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
+
+	"nixsd-native/internal/hostinfo"
 )
 
 // A HostError says why this host cannot run a sandbox, and what would help.
@@ -47,7 +48,7 @@ func ReadFacts(root fs.FS, isRoot bool, program string) Facts {
 		UnprivilegedClone: readInt(root, "proc/sys/kernel/unprivileged_userns_clone"),
 		AppArmorRestricts: readInt(root, "proc/sys/kernel/apparmor_restrict_unprivileged_userns"),
 		AppArmorProfile:   appArmorProfile(root),
-		Container:         container(root),
+		Container:         hostinfo.Container(root),
 	}
 }
 
@@ -76,26 +77,6 @@ func appArmorProfile(root fs.FS) string {
 	}
 	return name
 }
-
-// container looks for the marks that container managers leave.
-func container(root fs.FS) string {
-	for name, kind := range map[string]string{".dockerenv": "docker", "run/.containerenv": "podman"} {
-		if _, err := fs.Stat(root, name); err == nil {
-			return kind
-		}
-	}
-	data, err := fs.ReadFile(root, "run/systemd/container")
-	if err != nil {
-		return ""
-	}
-	if kind := strings.TrimSpace(string(data)); containerKind.MatchString(kind) {
-		return kind
-	}
-	return "unnamed"
-}
-
-// containerKind is a word such as lxc and systemd-nspawn, of which systemd(1) has a list.
-var containerKind = regexp.MustCompile(`^[A-Za-z0-9._-]{1,40}$`)
 
 const useRoot = "run the command with sudo: root may make namespaces where users may not"
 
