@@ -86,6 +86,8 @@ func Diagnose(op string, errno syscall.Errno, detail string, f Facts) *HostError
 	e := &HostError{Detail: detail}
 	denied := errno == syscall.EPERM || errno == syscall.EACCES
 	switch {
+	case errno == syscall.EAGAIN:
+		return tooManyTasks(detail)
 	case f.Container != "" && (denied || errno == syscall.ENOSPC):
 		e.Cause = fmt.Sprintf("this %s container may not make namespaces or mounts", f.Container)
 		e.Advice = []string{"start the container with --privileged, or run nixsd-native on the container's host"}
@@ -109,6 +111,14 @@ func Diagnose(op string, errno syscall.Errno, detail string, f Facts) *HostError
 		e.Cause = "the sandbox could not be set up"
 	}
 	return e
+}
+
+// tooManyTasks is for EAGAIN of clone(2).
+func tooManyTasks(detail string) *HostError {
+	return &HostError{Detail: detail, Cause: "no further process may be started: a limit is in the way", Advice: []string{
+		"raise the limit of processes: sudo prlimit --pid $$ --nproc=4096",
+		"or that of the control group: systemctl set-property --runtime UNIT TasksMax=4096, or docker run --pids-limit 4096 …",
+	}}
 }
 
 func (e *HostError) diagnoseClone(errno syscall.Errno, f Facts) {

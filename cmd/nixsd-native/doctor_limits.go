@@ -7,23 +7,23 @@ import (
 	"strings"
 
 	"nixsd-native/internal/hostinfo"
+	"nixsd-native/sandbox"
 )
 
 // A need is how much of a limited resource a build takes: below least the demo was seen
 // to fail, below good larger builds do.
 type need struct {
 	limit       string // in /proc/self/limits
-	flag        string // of ulimit
-	unit        int64  // of ulimit, in those of the kernel
+	resource    string // for prlimit(1)
 	what        string
 	least, good int64
 }
 
 var limitNeeds = []need{
-	{"Max open files", "-n", 1, "open files", 96, 4096},
-	{"Max processes", "-u", 1, "processes", 48, 1024},
-	{"Max file size", "-f", 1024, "bytes of a file", 512 << 20, 16 << 30},
-	{"Max address space", "-v", 1024, "bytes of address space", 4 << 30, 64 << 30},
+	{"Max open files", "nofile", "open files", sandbox.LeastFiles, 4096},
+	{"Max processes", "nproc", "processes", 64, 1024},
+	{"Max file size", "fsize", "bytes of a file", 180 << 20, 16 << 30},
+	{"Max address space", "as", "bytes of address space", 1 << 30, 64 << 30},
 }
 
 func (d *doctor) limits(context.Context) []finding {
@@ -40,20 +40,20 @@ func judgeLimits(all hostinfo.Limits) []finding {
 	var fine []string
 	for _, n := range limitNeeds {
 		has, known := all[n.limit]
-		switch text := amount(has, n.what); {
+		switch text := "at most " + amount(has, n.what); {
 		case !known:
 		case has < n.least:
-			low = append(low, problem(fmt.Errorf("%s, and a build needs %s (ulimit -H%s)", text, amount(n.least, n.what), n.flag[1:]), n.fix())...)
+			low = append(low, problem(fmt.Errorf("%s, and a build needs %s", text, amount(n.least, n.what)), n.fix())...)
 		case has < n.good:
-			low = append(low, warning(fmt.Errorf("%s, which may be too few for a large build (ulimit -H%s)", text, n.flag[1:]), n.fix())...)
+			low = append(low, warning(fmt.Errorf("%s, which may be too few for a large build", text), n.fix())...)
 		default:
-			fine = append(fine, text)
+			fine = append(fine, amount(has, n.what))
 		}
 	}
 	if low != nil {
 		return low
 	}
-	return ok("%s", strings.Join(fine, ", "))
+	return ok("as many as %s", strings.Join(fine, ", "))
 }
 
 // amount words a number, of bytes as such.
@@ -61,24 +61,19 @@ func amount(n int64, what string) string {
 	kind, bytes := strings.CutPrefix(what, "bytes of ")
 	switch {
 	case n == hostinfo.Unlimited:
-		return "any number of " + what
+		return "any number of " + strings.TrimPrefix(what, "bytes of ")
 	case bytes:
-		return "at most " + size(n) + " of " + kind
+		return size(n) + " of " + kind
 	}
-	return fmt.Sprintf("at most %d %s", n, what)
+	return fmt.Sprintf("%d %s", n, what)
 }
 
-func (n need) fix() string { return fmt.Sprintf("sudo prlimit --pid $$ --%s=%d", n.prlimit(), n.good) }
-
-// prlimit is the resource's name for prlimit(1).
-func (n need) prlimit() string {
-	return map[string]string{"-n": "nofile", "-u": "nproc", "-f": "fsize", "-v": "as"}[n.flag]
-}
+func (n need) fix() string { return fmt.Sprintf("sudo prlimit --pid $$ --%s=%d", n.resource, n.good) }
 
 // What builds need of a control group; see need.
 const (
-	leastMemory = 192 << 20 // bytes
-	leastTasks  = 48
+	leastMemory = 48 << 20 // bytes
+	leastTasks  = 40
 	goodTasks   = 512
 )
 

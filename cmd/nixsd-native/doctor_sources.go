@@ -56,7 +56,7 @@ func (e *otherError) Hints() []string {
 	return []string{"see what answers: curl -sSIL URL, or open any http page in a browser, and log in to the network"}
 }
 
-// sources lists where the build that is asked about downloads from.
+// sourceList lists where the build that is asked about downloads from.
 func (d *doctor) sourceList() []source {
 	needed := !d.inputsHere
 	var all []source
@@ -115,8 +115,13 @@ func (d *doctor) emulatorURLs() []string {
 			return nil
 		}
 	}
-	return pin.Sources(d.mirrors())
+	return slices.CompactFunc(pin.Sources(d.mirrors()), func(a, b string) bool { // which has it under two names
+		return hostOf(a) == snapshotHost && hostOf(b) == snapshotHost
+	})
 }
+
+// snapshotHost keeps what Debian's mirrors have no more.
+const snapshotHost = "snapshot.debian.org"
 
 func (d *doctor) nixURLs() []string {
 	locked := nix.LockedPins()[d.system]
@@ -181,7 +186,7 @@ func hostOf(rawURL string) string {
 	return u.Hostname()
 }
 
-// shortened words a source: purpose and host, with its file.
+// String words a source: its host, and the file that is asked for.
 func (s source) String() string {
 	u, err := url.Parse(s.url)
 	if err != nil {
