@@ -88,7 +88,7 @@ func Diagnose(op string, errno syscall.Errno, detail string, f Facts) *HostError
 	switch {
 	case errno == syscall.EAGAIN:
 		return tooManyTasks(detail)
-	case f.Container != "" && (denied || errno == syscall.ENOSPC):
+	case f.Container != "" && (denied || errno == syscall.ENOSPC && f.MaxUserNamespaces != 0):
 		e.Cause = fmt.Sprintf("this %s container may not make namespaces or mounts", f.Container)
 		e.Advice = []string{"start the container with --privileged, or run nixsd-native on the container's host"}
 	case op == "newuidmap" || op == "newgidmap":

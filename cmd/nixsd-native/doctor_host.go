@@ -42,7 +42,7 @@ func judgeKernel(release, arch string, isRoot, emulates bool) []finding {
 	case isRoot:
 		return ok("Linux %s, %s: older than 6.7, so it is root who can emulate, as here", release, arch)
 	}
-	return warning(fmt.Errorf("Linux %s, %s: older than 6.7, so only root can emulate", release, arch), "sudo nixsd-native build")
+	return warning(fmt.Errorf("older than 6.7, so only root can emulate: Linux %s, %s", release, arch), "sudo nixsd-native build")
 }
 
 // caller says who the work is done as.

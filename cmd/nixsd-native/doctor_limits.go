@@ -21,7 +21,7 @@ type need struct {
 
 var limitNeeds = []need{
 	{"Max open files", "nofile", "open files", sandbox.LeastFiles, 4096},
-	{"Max processes", "nproc", "processes", 64, 1024},
+	{"Max processes", "nproc", "processes", 32, 1024},
 	{"Max file size", "fsize", "bytes of a file", 180 << 20, 16 << 30},
 	{"Max address space", "as", "bytes of address space", 1 << 30, 64 << 30},
 }
@@ -73,7 +73,7 @@ func (n need) fix() string { return fmt.Sprintf("sudo prlimit --pid $$ --%s=%d",
 // What builds need of a control group; see need.
 const (
 	leastMemory = 48 << 20 // bytes
-	leastTasks  = 40
+	leastTasks  = 16
 	goodTasks   = 512
 )
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -157,6 +158,9 @@ type askedSource struct {
 	err    error
 }
 
+// skew is how far this machine's clock is behind the source's.
+func (s askedSource) skew() time.Duration { return s.answer.Date.Sub(s.at) }
+
 // sourcesAnswer asks all of them at once, each for the beginning of a file.
 func (d *doctor) sourcesAnswer(ctx context.Context) []finding {
 	if s := d.skipNetwork(); s != nil {
@@ -224,11 +228,17 @@ const maxSkew = 5 * time.Minute
 func (d *doctor) clock(context.Context) []finding {
 	var there, here time.Time
 	notValid := false
+	var dated []askedSource
 	for _, s := range d.asked {
-		if there.IsZero() && !s.answer.Date.IsZero() {
-			there, here = s.answer.Date, s.at
+		if !s.answer.Date.IsZero() {
+			dated = append(dated, s)
 		}
 		notValid = notValid || s.err != nil && s.needed && strings.Contains(s.err.Error(), "certificate has expired or is not yet valid")
+	}
+	if len(dated) > 0 { // the one in the middle: a server, too, may be wrong
+		slices.SortFunc(dated, func(a, b askedSource) int { return cmp.Compare(a.skew(), b.skew()) })
+		middle := dated[len(dated)/2]
+		there, here = middle.answer.Date, middle.at
 	}
 	return judgeClock(time.Now(), here, there, built(), notValid)
 }

@@ -65,7 +65,7 @@ func TestJudgeHost(t *testing.T) {
 		"limits":        {judgeLimits(plenty), statusOK, "1048576 open files, any number of processes", ""},
 		"few files":     {judgeLimits(with("Max open files", 64)), statusProblem, "at most 64 open files, and a build needs 128", "--nofile=4096"},
 		"some files":    {judgeLimits(with("Max open files", 1024)), statusWarning, "1024 open files", "--nofile=4096"},
-		"few processes": {judgeLimits(with("Max processes", 60)), statusProblem, "60 processes", "--nproc="},
+		"few processes": {judgeLimits(with("Max processes", 20)), statusProblem, "20 processes", "--nproc="},
 		"small files":   {judgeLimits(with("Max file size", 100<<20)), statusProblem, "at most 100.0 MiB of a file", "--fsize="},
 		"little space":  {judgeLimits(with("Max address space", 2<<30)), statusWarning, "2.0 GiB of address space", "--as="},
 
@@ -73,7 +73,7 @@ func TestJudgeHost(t *testing.T) {
 		"free cgroup":    {judgeCgroup(hostinfo.Cgroup{Version: 2, Path: "/", Memory: hostinfo.Unlimited, Pids: hostinfo.Unlimited}), statusOK, "nothing that matters", ""},
 		"little memory":  {judgeCgroup(hostinfo.Cgroup{Version: 2, Path: "/a", Memory: 16 << 20, Pids: hostinfo.Unlimited}), statusProblem, "16.0 MiB", "MemoryMax"},
 		"some memory":    {judgeCgroup(hostinfo.Cgroup{Version: 1, Path: "/a", Memory: 512 << 20, Pids: hostinfo.Unlimited}), statusWarning, "512.0 MiB", "MemoryMax"},
-		"few tasks":      {judgeCgroup(hostinfo.Cgroup{Version: 2, Path: "/a", Memory: hostinfo.Unlimited, Pids: 100, PidsUsed: 90}), statusProblem, "100 processes, 90", "TasksMax"},
+		"few tasks":      {judgeCgroup(hostinfo.Cgroup{Version: 2, Path: "/a", Memory: hostinfo.Unlimited, Pids: 100, PidsUsed: 95}), statusProblem, "100 processes, 95", "TasksMax"},
 		"some tasks":     {judgeCgroup(hostinfo.Cgroup{Version: 2, Path: "/a", Memory: hostinfo.Unlimited, Pids: 200}), statusWarning, "200 processes", "TasksMax"},
 		"memory":         {judgeMemory(8<<30, 4<<30, 0), statusOK, "4.0 GiB of 8.0 GiB", ""},
 		"memory is full": {judgeMemory(1<<30, 300<<20, 100<<20), statusWarning, "may be killed", "swapon"},

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"os/user"
@@ -217,6 +218,9 @@ func attach(socket *os.File) (*sandbox.Session, error) {
 	session, err := sandbox.Attach(conn)
 	if err != nil {
 		conn.Close()
+		if errors.Is(err, io.EOF) {
+			return nil, &codedError{exitHost, err.Error(), []string{"most likely memory ran out: see the end of \"sudo dmesg\", and what limits memory: nixsd-native doctor"}}
+		}
 		return nil, diagnosed(err)
 	}
 	return session, nil

@@ -103,7 +103,7 @@ func TestReadCgroup(t *testing.T) {
 			"proc/self/cgroup": "0::/\n", v2 + "cgroup.controllers": "memory", v2 + "memory.max": "134217728\n",
 		}, Cgroup{2, "/", 128 << 20, Unlimited, 0}},
 		"version 1": {map[string]string{
-			"proc/self/cgroup":                                 "8:pids:/p\n4:memory:/m/n\n1:name=systemd:/\n0::/\n",
+			"proc/self/cgroup": "8:pids:/p\n4:memory:/m/n\n1:name=systemd:/\n0::/\n",
 			"sys/fs/cgroup/memory/m/n/memory.limit_in_bytes":   "67108864\n",
 			"sys/fs/cgroup/memory/memory.limit_in_bytes":       "9223372036854771712\n",
 			"sys/fs/cgroup/pids/p/pids.max":                    "60\n",
