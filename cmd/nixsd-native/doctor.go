@@ -18,10 +18,10 @@ func doctorCommand() command {
 	return command{
 		name:    "doctor",
 		summary: "tell what this host can do, and what would help",
-		help: `Everything is tried, not guessed. Give it the flags of the build that you have in
-mind: a line is a "problem" if that build could not work, and then the exit code is
-3; a "warning" if it could go wrong. Below stands what helps. Run it with sudo to
-learn what a build with sudo can do.
+		help: `Everything is tried, not guessed. Give it the flags of the build that you have
+in mind. A line is a "problem" if that build could not work, and a "warning" if
+it could go wrong; below stands what helps. With a problem the exit code is 3.
+Run it with sudo to learn what a build with sudo can do.
 
 Example:
   sudo nixsd-native doctor --demo`,

@@ -312,12 +312,12 @@ func TestDoctorNetwork(t *testing.T) {
 	n.Mend()
 
 	n.Break("*", func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-		w.Header().Set("Date", time.Now().Add(48*time.Hour).UTC().Format(http.TimeFormat))
+		w.Header().Set("Date", time.Now().Add(48*time.Hour+30*time.Minute).UTC().Format(http.TimeFormat))
 		next.ServeHTTP(w, r)
 	})
 	d = examined()
 	d.mustBeWell(t, "a clock that is off")
-	d.mustSay(t, "clock", "warning", "off by 48h0m", "sudo date -u -s")
+	d.mustSay(t, "clock", "warning", "off by 48h", "sudo date -u -s")
 	n.Mend()
 
 	alone := places{user().folder(t, "doctor-alone"), user().folder(t, "doctor-alone-cache")}
