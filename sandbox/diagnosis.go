@@ -3,10 +3,11 @@ package sandbox
 import (
 	"fmt"
 	"io/fs"
-	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
+
+	"nixsd-native/internal/hostinfo"
 )
 
 // A HostError says why this host cannot run a sandbox, and what would help.
@@ -47,7 +48,7 @@ func ReadFacts(root fs.FS, isRoot bool, program string) Facts {
 		UnprivilegedClone: readInt(root, "proc/sys/kernel/unprivileged_userns_clone"),
 		AppArmorRestricts: readInt(root, "proc/sys/kernel/apparmor_restrict_unprivileged_userns"),
 		AppArmorProfile:   appArmorProfile(root),
-		Container:         container(root),
+		Container:         hostinfo.Container(root),
 	}
 }
 
@@ -77,26 +78,6 @@ func appArmorProfile(root fs.FS) string {
 	return name
 }
 
-// container looks for the marks that container managers leave.
-func container(root fs.FS) string {
-	for name, kind := range map[string]string{".dockerenv": "docker", "run/.containerenv": "podman"} {
-		if _, err := fs.Stat(root, name); err == nil {
-			return kind
-		}
-	}
-	data, err := fs.ReadFile(root, "run/systemd/container")
-	if err != nil {
-		return ""
-	}
-	if kind := strings.TrimSpace(string(data)); containerKind.MatchString(kind) {
-		return kind
-	}
-	return "unnamed"
-}
-
-// containerKind is a word such as lxc and systemd-nspawn, of which systemd(1) has a list.
-var containerKind = regexp.MustCompile(`^[A-Za-z0-9._-]{1,40}$`)
-
 const useRoot = "run the command with sudo: root may make namespaces where users may not"
 
 // Diagnose names the cause of a failure to start a sandbox. op is the operation,
@@ -105,7 +86,9 @@ func Diagnose(op string, errno syscall.Errno, detail string, f Facts) *HostError
 	e := &HostError{Detail: detail}
 	denied := errno == syscall.EPERM || errno == syscall.EACCES
 	switch {
-	case f.Container != "" && (denied || errno == syscall.ENOSPC):
+	case errno == syscall.EAGAIN:
+		return tooManyTasks(detail)
+	case f.Container != "" && (denied || errno == syscall.ENOSPC && f.MaxUserNamespaces != 0):
 		e.Cause = fmt.Sprintf("this %s container may not make namespaces or mounts", f.Container)
 		e.Advice = []string{"start the container with --privileged, or run nixsd-native on the container's host"}
 	case op == "newuidmap" || op == "newgidmap":
@@ -128,6 +111,14 @@ func Diagnose(op string, errno syscall.Errno, detail string, f Facts) *HostError
 		e.Cause = "the sandbox could not be set up"
 	}
 	return e
+}
+
+// tooManyTasks is for EAGAIN of clone(2).
+func tooManyTasks(detail string) *HostError {
+	return &HostError{Detail: detail, Cause: "no further process may be started: a limit is in the way", Advice: []string{
+		"raise the limit of processes: sudo prlimit --pid $$ --nproc=4096",
+		"or that of the control group: systemctl set-property --runtime UNIT TasksMax=4096, or docker run --pids-limit 4096 …",
+	}}
 }
 
 func (e *HostError) diagnoseClone(errno syscall.Errno, f Facts) {

@@ -217,9 +217,21 @@ func executable() (*os.File, error) {
 	return duplicate(sealed)
 }
 
-// duplicate returns f with a descriptor of 100 or more.
+// lowestHigh is the first descriptor that is out of the way of the child's own.
+const lowestHigh = 100
+
+// LeastFiles is the lowest limit of open files with which builds were seen to work.
+const LeastFiles = lowestHigh + 28
+
+// duplicate returns f with a high descriptor.
 func duplicate(f *os.File) (*os.File, error) {
-	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 100)
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, lowestHigh)
+	if err == unix.EINVAL {
+		return nil, &HostError{
+			Cause:  fmt.Sprintf("the limit of open files is too low: ulimit -n must be at least %d", LeastFiles),
+			Advice: []string{fmt.Sprintf("sudo prlimit --pid $$ --nofile=%d", maxFiles)},
+		}
+	}
 	if err != nil {
 		return nil, os.NewSyscallError("fcntl(F_DUPFD_CLOEXEC)", err)
 	}

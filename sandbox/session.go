@@ -130,6 +130,8 @@ func (s *Session) Run(ctx context.Context, c Command, stdin, stdout, stderr *os.
 	switch {
 	case err != nil:
 		return Exit{}, err
+	case r.Failure != nil && r.Failure.Errno == int(syscall.EAGAIN):
+		return Exit{}, tooManyTasks(r.Failure.Message)
 	case r.Failure != nil:
 		return Exit{}, r.Failure
 	case ctx.Err() != nil:

@@ -133,7 +133,11 @@ func userMain(args []string) int {
 	}
 	s, split := j.(splitJob)
 	if split && os.Geteuid() == 0 {
-		return report(a.errs, becomeMonitor(args, s.needs().hostMounts))
+		err := becomeMonitor(args, s.needs().hostMounts)
+		if d, ok := j.(*doctorJob); ok {
+			err = d.runUnsplit(a, err)
+		}
+		return report(a.errs, err)
 	}
 	ctx, stop := signalContext()
 	defer stop()

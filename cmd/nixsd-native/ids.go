@@ -50,12 +50,17 @@ func chooseIDs(state string) (hostIDs, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return hostIDs{}, err
 	}
-	r, err := sandbox.ChooseRange(takenIDs())
+	h, err := freeIDs()
 	if err != nil {
 		return hostIDs{}, err
 	}
-	h := hostIDs{First: r.First}
 	return h, h.record(state)
+}
+
+// freeIDs chooses ids that nobody has.
+func freeIDs() (hostIDs, error) {
+	r, err := sandbox.ChooseRange(takenIDs())
+	return hostIDs{First: r.First}, err
 }
 
 // record writes the ids into a state folder that has none.

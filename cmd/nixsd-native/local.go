@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"os/user"
@@ -25,11 +26,15 @@ type local struct {
 	lock      *os.File
 	outputs   *outputs
 	sandboxes []*sandbox.Process
+	trouble   error  // for Lock to tell
+	lost      error  // why there are neither sandboxes nor folders, if so
+	scratch   string // folder for bare sandboxes, or ""
 }
 
 func newLocal(n needs) (*local, error) {
-	if err := checkFolders(n.state, n.cache, os.Geteuid()); err != nil {
-		return nil, err
+	trouble := checkFolders(n.state, n.cache, os.Geteuid())
+	if trouble != nil && !n.diagnose {
+		return nil, trouble
 	}
 	targets, err := n.locate()
 	if err != nil {
@@ -39,7 +44,7 @@ func newLocal(n needs) (*local, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &local{needs: n, targets: targets, trees: trees, lockFile: n.locateLock(image.Owner{}), outputs: locateOutputs(n.output)}, nil
+	return &local{needs: n, targets: targets, trees: trees, lockFile: n.locateLock(image.Owner{}), outputs: locateOutputs(n.output), trouble: trouble}, nil
 }
 
 // close ends what still runs and forgets unfinished outputs.
@@ -48,6 +53,9 @@ func (l *local) close() {
 		p.Kill()
 	}
 	l.outputs.discard()
+	if l.scratch != "" {
+		os.Remove(l.scratch)
+	}
 	if l.lock != nil {
 		l.lock.Close()
 	}
@@ -66,6 +74,9 @@ func (l *local) Open(name string) (*os.File, error) { return openNamed(name) }
 func (l *local) OpenStored(path string) (*os.File, error) { return openStored(l.state, path) }
 
 func (l *local) Lock(ctx context.Context, waiting func()) (err error) {
+	if err := firstError(l.lost, l.trouble); err != nil {
+		return err
+	}
 	l.lock, err = lockState(ctx, l.state, waiting, l.makeFolders)
 	return err
 }
@@ -129,6 +140,11 @@ func (l *local) RegisterHost(context.Context, qemu.Package, *os.File, bool) erro
 	return errNeedsRoot
 }
 
+func (l *local) TryHost(context.Context) error { return errNeedsRoot }
+
+// Stripped has nothing to tell: nobody took anything away.
+func (l *local) Stripped() []string { return nil }
+
 func (l *local) UnregisterHost(context.Context) error { return errNeedsRoot }
 
 // Recover has nothing to do: without root nothing outlives a build.
@@ -137,14 +153,14 @@ func (l *local) Recover(context.Context) (bool, error) { return false, nil }
 func (l *local) RemoveFolders() error { return removeFolders(l.state, l.cache) }
 
 func (l *local) Sandbox(_ context.Context, r sandboxRequest, emulator *os.File) (*sandbox.Session, sandboxInfo, error) {
-	if err := os.MkdirAll(l.cache, 0o755); err != nil { // somebody may have removed it
-		return nil, sandboxInfo{}, folderError("cache", l.cache, err)
+	if l.lost != nil {
+		return nil, sandboxInfo{}, l.lost
+	}
+	root, all, err := l.prepare(r.Bare)
+	if err != nil {
+		return nil, sandboxInfo{}, err
 	}
 	users := ownUsers()
-	all := mounts(nixDir(l.state), l.cache)
-	for _, t := range l.trees {
-		all = append(all, sandbox.Mount{Source: t.Source, Target: t.Target, Writable: t.Writable})
-	}
 	if r.Private {
 		all = append(all, sandbox.Mount{Source: emulator.Name(), Target: insideEmulator, IsFile: true, Exec: true})
 	}
@@ -156,7 +172,7 @@ func (l *local) Sandbox(_ context.Context, r sandboxRequest, emulator *os.File) 
 		all = append(all, sshMount(program))
 	}
 	options := sandbox.Options{
-		Spec:    r.spec(filepath.Join(l.state, "root", "mnt"), all),
+		Spec:    r.spec(root, all),
 		Users:   users,
 		Network: !l.offline,
 		Stderr:  os.Stderr,
@@ -175,6 +191,24 @@ func (l *local) Sandbox(_ context.Context, r sandboxRequest, emulator *os.File) 
 	return session, sandboxInfo{ManyUsers: users.Many()}, err
 }
 
+// prepare returns the folder for a sandbox's root, and what is the host's in it.
+func (l *local) prepare(bare bool) (root string, all []sandbox.Mount, err error) {
+	if bare {
+		if l.scratch == "" {
+			l.scratch, err = os.MkdirTemp("", "nixsd-native-*")
+		}
+		return l.scratch, nil, err
+	}
+	if err := os.MkdirAll(l.cache, 0o755); err != nil { // somebody may have removed it
+		return "", nil, folderError("cache", l.cache, err)
+	}
+	all = mounts(nixDir(l.state), l.cache)
+	for _, t := range l.trees {
+		all = append(all, sandbox.Mount{Source: t.Source, Target: t.Target, Writable: t.Writable})
+	}
+	return filepath.Join(l.state, "root", "mnt"), all, nil
+}
+
 // attach waits for a sandbox at the other end of a socket.
 func attach(socket *os.File) (*sandbox.Session, error) {
 	conn, err := wire.NewConn(socket)
@@ -184,6 +218,9 @@ func attach(socket *os.File) (*sandbox.Session, error) {
 	session, err := sandbox.Attach(conn)
 	if err != nil {
 		conn.Close()
+		if errors.Is(err, io.EOF) {
+			return nil, &codedError{exitHost, err.Error(), []string{"most likely memory ran out: see the end of \"sudo dmesg\", and what limits memory: nixsd-native doctor"}}
+		}
 		return nil, diagnosed(err)
 	}
 	return session, nil

@@ -18,6 +18,8 @@ func main() {
 		status = sandbox.Main(makeReady, runInside)
 	case sandbox.HoldArg0:
 		status = sandbox.HoldMain()
+	case sandbox.TrialArg0:
+		status = sandbox.TrialMain()
 	case monitorArg0:
 		status = monitorMain(args)
 	case workerArg0:

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"nixsd-native/binfmt"
+	"nixsd-native/internal/hostinfo"
 	"nixsd-native/internal/image"
 	"nixsd-native/internal/monitor"
 	"nixsd-native/internal/wire"
@@ -67,6 +68,7 @@ type rootMonitor struct {
 	lease     *binfmt.Lease
 	caretaker *monitor.Caretaker // while there is, or may be, a lease
 	sandboxes []*sandbox.Process
+	trouble   error // for Lock to tell
 }
 
 // monitorMain starts the worker, does what it asks for, and cleans up after it,
@@ -130,13 +132,14 @@ func newMonitor(n needs, env environment) (*rootMonitor, error) {
 	if err != nil {
 		return nil, err
 	}
-	caller, callersGroup, bySudo := monitor.Caller(env["SUDO_UID"], env["SUDO_GID"])
-	if err := checkFolders(n.state, n.cache, caller); err != nil { // without sudo that is root, 0
-		return nil, err
+	caller, callersGroup, bySudo := monitor.Caller(env["SUDO_UID"], env["SUDO_GID"]) // without sudo that is root, 0
+	m.ids, m.trouble = n.claim(caller)
+	if m.trouble != nil && n.diagnose {
+		m.ids, err = freeIDs()
+	} else {
+		err = m.trouble
 	}
-	if m.ids, err = chooseIDs(n.state); is[*os.PathError](err) {
-		return nil, folderError("state", n.state, err)
-	} else if err != nil {
+	if err != nil {
 		return nil, err
 	}
 	m.worker = monitor.Identity{UID: m.ids.worker(), GID: m.ids.worker(), Group: m.ids.worker()}
@@ -145,10 +148,33 @@ func newMonitor(n needs, env environment) (*rootMonitor, error) {
 		m.owner = image.Owner{Set: true, UID: caller, GID: callersGroup}
 	}
 	m.lockFile = n.locateLock(m.owner)
-	if err := m.makeFolders(); err != nil {
-		return nil, err
+	if m.trouble == nil {
+		m.trouble = firstError(m.makeFolders(), checkFolders(n.state, n.cache, caller)) // again, as somebody may have made them first
 	}
-	return m, checkFolders(n.state, n.cache, caller) // again, as somebody may have made them first
+	if n.diagnose {
+		return m, nil
+	}
+	return m, m.trouble
+}
+
+// claim returns the ids of a state folder that is safe, as the cache is.
+func (n needs) claim(caller int) (hostIDs, error) {
+	if err := checkFolders(n.state, n.cache, caller); err != nil {
+		return hostIDs{}, err
+	}
+	ids, err := chooseIDs(n.state)
+	if is[*os.PathError](err) {
+		return ids, folderError("state", n.state, err)
+	}
+	return ids, err
+}
+
+// stripped tells a doctor what sudo took away.
+func (m *rootMonitor) stripped() []string {
+	if !m.diagnose {
+		return nil
+	}
+	return hostinfo.LostToSudo(os.DirFS("/"), os.Getpid(), proxyVariables)
 }
 
 // openNamed opens everything that the command line names, while there is no worker yet

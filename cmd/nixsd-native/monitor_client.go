@@ -152,6 +152,10 @@ func (c *monitorClient) RegisterHost(_ context.Context, p qemu.Package, deb *os.
 	return c.do(monitorRequest{Register: &registerRequest{p, persistent}}, files...)
 }
 
+func (c *monitorClient) TryHost(context.Context) error { return c.do(monitorRequest{TryHost: true}) }
+
+func (c *monitorClient) Stripped() []string { return c.hello.Stripped }
+
 func (c *monitorClient) UnregisterHost(context.Context) error {
 	return c.do(monitorRequest{Unregister: true})
 }

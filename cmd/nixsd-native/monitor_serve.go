@@ -34,6 +34,7 @@ type monitorRequest struct {
 	Commit     []string // answered with Paths
 
 	WriteLock     []byte
+	TryHost       bool
 	Unregister    bool
 	Recover       bool // answered with Removed
 	RemoveFolders bool
@@ -53,6 +54,7 @@ type monitorReply struct {
 	OutputFile   string
 	Paths        []string
 	Removed      bool
+	Stripped     []string // of Hello
 }
 
 // serve answers requests until the worker is gone.
@@ -89,7 +91,7 @@ func (m *rootMonitor) serve(ctx context.Context, socket *os.File) error {
 func (m *rootMonitor) answer(ctx context.Context, conn *wire.Conn, q monitorRequest, files []*os.File) (r monitorReply, file *os.File, err error) {
 	switch {
 	case q.Hello:
-		r.State, r.Cache, r.Targets = m.state, m.cache, m.targets
+		r.State, r.Cache, r.Targets, r.Stripped = m.state, m.cache, m.targets, m.stripped()
 	case q.Open != "":
 		file, err = m.open(q.Open)
 	case q.OpenLock:
@@ -98,12 +100,16 @@ func (m *rootMonitor) answer(ctx context.Context, conn *wire.Conn, q monitorRequ
 		file, err = openStored(m.state, q.OpenStored)
 	case len(q.WriteLock) > 0:
 		err = m.lockFile.write(q.WriteLock)
+	case q.Lock && m.trouble != nil:
+		err = m.trouble
 	case q.Lock:
 		m.lock, err = lockState(ctx, m.state, func() { conn.Send(monitorReply{Waiting: true}) }, m.makeFolders)
 	case q.TryLock:
 		m.lock, err = monitor.TryLock(filepath.Join(m.state, "lock"))
 	case q.Register != nil:
 		err = m.register(ctx, *q.Register, files)
+	case q.TryHost:
+		err = binfmt.Try(ctx, runDir, &binfmt.Host{})
 	case q.Unregister:
 		_, err = binfmt.UnregisterPersistent(ctx, runDir, &binfmt.Host{})
 	case q.Recover:
@@ -197,10 +203,11 @@ type staged struct {
 	root   string
 	mounts []sandbox.Mount
 	copied bool
+	filled bool // with mounts
 }
 
-// prepare mounts, once, what sandboxes may see.
-func (m *rootMonitor) prepare() (*staged, error) {
+// prepareRoot mounts, once, an empty folder.
+func (m *rootMonitor) prepareRoot() (*staged, error) {
 	if m.staged != nil {
 		return m.staged, nil
 	}
@@ -216,21 +223,31 @@ func (m *rootMonitor) prepare() (*staged, error) {
 	if s.root, err = stage.Root(); err != nil {
 		return nil, err
 	}
+	m.staged = s
+	return s, nil
+}
+
+// prepare mounts, once, what sandboxes may see.
+func (m *rootMonitor) prepare(bare bool) (*staged, error) {
+	s, err := m.prepareRoot()
+	if err != nil || s.filled || bare {
+		return s, err
+	}
 	for i, bind := range mounts(nixDir(m.state), m.cache) {
-		bound, err := stage.Bind(fmt.Sprintf("mount%d", i), bind)
+		bound, err := s.stage.Bind(fmt.Sprintf("mount%d", i), bind)
 		if err != nil {
 			return nil, err
 		}
 		s.mounts = append(s.mounts, bound)
 	}
 	for _, t := range m.trees {
-		bound, copied, err := m.bind(stage, t)
+		bound, copied, err := m.bind(s.stage, t)
 		if err != nil {
 			return nil, err
 		}
 		s.mounts, s.copied = append(s.mounts, bound), s.copied || copied
 	}
-	m.staged = s
+	s.filled = true
 	return s, nil
 }
 
@@ -246,11 +263,14 @@ func (s *staged) bindSSH(name string) (sandbox.Mount, error) {
 
 // startSandbox starts a sandbox at the other end of the first file.
 func (m *rootMonitor) startSandbox(q sandboxRequest, files []*os.File) (sandboxInfo, error) {
-	s, err := m.prepare()
+	s, err := m.prepare(q.Bare)
 	if err != nil {
 		return sandboxInfo{}, diagnosed(err)
 	}
-	all := slices.Clone(s.mounts)
+	var all []sandbox.Mount
+	if !q.Bare {
+		all = slices.Clone(s.mounts)
+	}
 	if q.Private {
 		if len(files) != 2 {
 			return sandboxInfo{}, errors.New("the worker passed no emulator")

@@ -29,6 +29,7 @@ type needs struct {
 	hostMounts   bool     // what is mounted is to stay: no mount namespace of our own
 	offline      bool     // the sandbox gets no network
 	trustedDeb   string   // sha256 that --qemu-sha256 vouches for
+	diagnose     bool     // folders that cannot be used are told by Lock
 }
 
 // privileges are the steps for which a build needs more than the worker is allowed
@@ -49,6 +50,10 @@ type privileges interface {
 	OpenStored(path string) (*os.File, error)
 	// Lock takes the state folder, and calls waiting once if it must wait.
 	Lock(ctx context.Context, waiting func()) error
+	// TryHost registers a handler on the host, and removes it.
+	TryHost(ctx context.Context) error
+	// Stripped returns the variables about proxies that sudo took away.
+	Stripped() []string
 	// TryLock is Lock for what must not wait: it fails if a build runs.
 	TryLock() error
 	// RegisterHost makes the emulator of a package, whose .deb may be nil if it is
@@ -82,6 +87,8 @@ type sandboxRequest struct {
 	Prove   bool
 	// SSH asks for this program as ssh in insideBin.
 	SSH bool
+	// Bare leaves out what is the host's.
+	Bare bool
 }
 
 // sandboxInfo tells the worker what it got.

@@ -86,6 +86,11 @@ func (t trust) entry(path string, info fs.FileInfo, last bool) error {
 // overflowID is who files belong to whose owner has no id in a user namespace.
 const overflowID = 65534
 
+// dropRoot makes this process nobody's for good.
+func dropRoot() error {
+	return errors.Join(syscall.Setgroups(nil), syscall.Setgid(overflowID), syscall.Setuid(overflowID))
+}
+
 // someIDsUnmapped reports whether this is a user namespace in which root may have no id.
 func someIDsUnmapped() bool {
 	text, err := os.ReadFile("/proc/self/uid_map")

@@ -1,11 +1,13 @@
 // Package hostinfo asks the kernel for what a forecast and a diagnosis need: its
-// release, memory and free disk space.
+// release, memory and free disk space, the limits that hold for this process, and what
+// kind of host it is.
 package hostinfo
 
 import (
 	"bufio"
 	"errors"
 	"io"
+	"io/fs"
 	"math"
 	"os"
 	"strconv"
@@ -27,6 +29,17 @@ func Memory() (total, available int64, err error) {
 	}
 	defer f.Close()
 	return parseMeminfo(f)
+}
+
+// FreeSwap returns how much of a host's swap is free, in bytes.
+func FreeSwap(root fs.FS) int64 {
+	for line := range strings.Lines(text(root, "proc/meminfo")) {
+		if f := strings.Fields(line); len(f) >= 2 && f[0] == "SwapFree:" {
+			n, _ := strconv.ParseInt(f[1], 10, 64)
+			return max(0, min(n, math.MaxInt64>>10)) << 10
+		}
+	}
+	return 0
 }
 
 // parseMeminfo reads /proc/meminfo (proc_meminfo(5)), whose numbers are in KiB.
