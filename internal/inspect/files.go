@@ -80,7 +80,7 @@ func (f *Files) Lookup(p string) (n Node, err error) {
 	return n, nil
 }
 
-// Content returns a regular file of at most limit bytes.
+// Content returns a regular file of at most limit bytes. One with holes is an error.
 func (f *Files) Content(p string, limit int64) (data []byte, err error) {
 	defer damaged(&err)
 	file, err := f.tree.files.Open(name(p))
@@ -88,7 +88,7 @@ func (f *Files) Content(p string, limit int64) (data []byte, err error) {
 		return nil, err
 	}
 	defer file.Close()
-	data, err = io.ReadAll(io.LimitReader(file, limit+1))
+	data, err = io.ReadAll(io.LimitReader(moving{file}, limit+1))
 	if err == nil && int64(len(data)) > limit {
 		err = fmt.Errorf("%s has more than %d bytes", p, limit)
 	}

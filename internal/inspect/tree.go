@@ -113,7 +113,19 @@ func (t *tree) head(p string, n int64) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, min(n, info.Size())))
+	return io.ReadAll(io.LimitReader(moving{f}, min(n, info.Size())))
+}
+
+// moving makes an error of a read that brings nothing: in a hole of a file the library
+// stands still, and whoever waits for the end of the file would wait for ever.
+type moving struct{ io.Reader }
+
+func (m moving) Read(b []byte) (int, error) {
+	n, err := m.Reader.Read(b)
+	if n == 0 && err == nil && len(b) > 0 {
+		err = io.ErrNoProgress
+	}
+	return n, err
 }
 
 // text returns a file without blanks around, "" if there is none.
