@@ -132,8 +132,9 @@ func (in *injection) write(ctx context.Context) error {
 	return fmt.Errorf("%s: debugfs failed (%+v): %s", in.name, exit, reason)
 }
 
-// maxToolOutput bounds what is kept of a tool's words, in bytes.
-const maxToolOutput = 64 << 10
+// maxToolOutput bounds what is kept of what a tool prints, in bytes: a file, and one more
+// by which it would be too long.
+const maxToolOutput = maxInjected + 1
 
 // runTool runs one of the tools on the file system, and returns what it prints.
 func (in *injection) runTool(ctx context.Context, program string, args ...string) (out, errs string, exit sandbox.Exit, err error) {
@@ -150,8 +151,8 @@ func (in *injection) runTool(ctx context.Context, program string, args ...string
 	return out, errs, exit, err
 }
 
-// verify checks the file system as a whole, and reads everything back by other means
-// than it was written.
+// verify checks the file system as a whole, and reads everything back: owners and modes by
+// other means than they were written.
 func (in *injection) verify(ctx context.Context) error {
 	out, errs, exit, err := in.runTool(ctx, "e2fsck", "-fn")
 	if err != nil {
@@ -163,7 +164,13 @@ func (in *injection) verify(ctx context.Context) error {
 	if err := in.openRoot(); err != nil {
 		return err
 	}
-	err = in.plan.Verify(in.lookup, func(path string) ([]byte, error) { return in.root.Content(path, maxInjected) })
+	err = in.plan.Verify(in.lookup, func(path string) ([]byte, error) {
+		out, errs, _, err := in.runTool(ctx, "debugfs", "-R", inject.Cat(path))
+		if reason := inject.Failed(errs); err == nil && reason != "" {
+			err = errors.New(reason)
+		}
+		return []byte(out), err
+	})
 	if err != nil {
 		return in.damaged(err)
 	}

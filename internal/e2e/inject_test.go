@@ -111,7 +111,8 @@ func testInject(t *testing.T, c caller, p places) {
 	}
 	sum := c.write(t, "inject/card.img.sha256", "old\n")
 	args := p.with("inject", "--demo", "--offline", image, "--ssh-host-key", key, "--wifi", "my net", "--wifi-passphrase-file", pass,
-		"--file", odd+`:/home/nixos/.config/a "b" c:0640:1000:100`, "--file", pass+":/etc/hostname:0644")
+		"--file", odd+`:/home/nixos/.config/a "b" c:0640:1000:100`, "--file", pass+":/etc/hostname:0644",
+		"--file", c.write(t, "secrets/zeros", "begin"+string(make([]byte, 64<<10))+"end")+":/etc/zeros")
 	r := must(t, job{as: c, args: args})
 	if strings.TrimSpace(r.out) != image {
 		t.Errorf("it prints %q; want %s", r.out, image)

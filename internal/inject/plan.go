@@ -148,6 +148,9 @@ func (p *Plan) Script(sources []string) string {
 // lib/ss/parse.c).
 func quoted(word string) string { return `"` + strings.ReplaceAll(word, `"`, `""`) + `"` }
 
+// Cat is the request to debugfs that prints a file.
+func Cat(path string) string { return "cat " + quoted(path) }
+
 // Failed finds in what debugfs wrote to standard error why it failed: it ends with 0 in
 // any case, but says nothing there but its version if all went well.
 func Failed(stderr string) (reason string) {

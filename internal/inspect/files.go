@@ -79,7 +79,7 @@ func (f *Files) Lookup(p string) (n Node, err error) {
 	return n, nil
 }
 
-// Content returns a regular file of at most limit bytes.
+// Content returns a regular file of at most limit bytes. One with holes is an error.
 func (f *Files) Content(p string, limit int64) (data []byte, err error) {
 	defer damaged(&err)
 	file, err := f.tree.files.Open(name(p))

@@ -9,6 +9,7 @@ import (
 func TestRoot(t *testing.T) {
 	s := nixOS()
 	s.root["/etc/file"], s.root["/etc/link"] = "content", "-> file"
+	s.root["/etc/hole"] = string(make([]byte, 1<<20)) // which mke2fs does not write
 	f := s.make(t)
 	info, err := f.Stat()
 	if err != nil {
@@ -43,6 +44,9 @@ func TestRoot(t *testing.T) {
 	}
 	if data, err := files.Content("/etc/file", 6); err == nil {
 		t.Errorf("more than the limit: %q; want an error", data)
+	}
+	if data, err := files.Content("/etc/hole", 2<<20); err == nil {
+		t.Errorf("a file that is a hole: %d bytes; want an error", len(data))
 	}
 	r.Partitions[1].Volume.Type = "fat16"
 	if _, err := Root(f, r); !errors.Is(err, ErrNoRoot) {
