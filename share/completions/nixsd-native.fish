@@ -269,11 +269,25 @@ complete -c nixsd-native -n '__nixsd_native_is shell' -s v -l verbose -d 'also p
 complete -c nixsd-native -n '__nixsd_native_is shell' -s q -l quiet -d 'print warnings and errors only'
 complete -c nixsd-native -n '__nixsd_native_is shell' -s h -l help -d 'explain the command'
 complete -c nixsd-native -n '__nixsd_native_is shell; and contains -- -- (commandline -opc)' -F -a '(__fish_complete_subcommand --fcs-skip=3)'
+complete -c nixsd-native -n '__nixsd_native_is doctor' -s o -l output -d 'file or folder for the image' -r -F
+complete -c nixsd-native -n '__nixsd_native_is doctor' -l demo -d 'look at what the demo needs, instead of NixOS'
+complete -c nixsd-native -n '__nixsd_native_is doctor' -l nixos-release -d 'release of NixOS, such as 26.05 or unstable (default 26.05)' -x
+complete -c nixsd-native -n '__nixsd_native_is doctor' -l nixpkgs -d 'another nixpkgs: the URL of a tarball, a revision, or a folder' -x
+complete -c nixsd-native -n '__nixsd_native_is doctor' -l nixpkgs-sha256 -d 'the expected hash of --nixpkgs, a tarball' -x
+complete -c nixsd-native -n '__nixsd_native_is doctor' -l nix -d 'another Nix: its binary tarball, a file or URL' -r -F
+complete -c nixsd-native -n '__nixsd_native_is doctor' -l nix-sha256 -d 'the expected hash of --nix' -x
+complete -c nixsd-native -n '__nixsd_native_is doctor' -l lock-file -d 'file that pins the inputs (default nixsd.lock beside CONFIG)' -r -F
+complete -c nixsd-native -n '__nixsd_native_is doctor' -l channel-mirror -d 'URL of a mirror of NixOS channels, to resolve them at instead of https://channels.nixos.org; repeatable' -x
+complete -c nixsd-native -n '__nixsd_native_is doctor' -l nix-mirror -d 'URL of a mirror of https://releases.nixos.org, asked before it; repeatable' -x
+complete -c nixsd-native -n '__nixsd_native_is doctor' -l flake -d 'look at what a flake REF#NAME needs; repeatable' -x
 complete -c nixsd-native -n '__nixsd_native_is doctor' -l qemu-deb -d 'take the emulator from this .deb, a file or URL' -r -F
 complete -c nixsd-native -n '__nixsd_native_is doctor' -l qemu-sha256 -d 'the .deb\'s expected hash: of --qemu-deb, or to choose another pinned one' -x
 complete -c nixsd-native -n '__nixsd_native_is doctor' -l qemu-suite -d 'take the emulator that a Debian suite has now, by its signed index' -x
 complete -c nixsd-native -n '__nixsd_native_is doctor' -l debian-mirror -d 'URL of a Debian mirror, before all others; repeatable' -x
 complete -c nixsd-native -n '__nixsd_native_is doctor' -l offline -d 'use no network at all, neither here nor in the build'
+complete -c nixsd-native -n '__nixsd_native_is doctor' -l emulation -d 'where the emulator is registered' -x -a 'auto host private none'
+complete -c nixsd-native -n '__nixsd_native_is doctor' -l substituter -d 'URL or folder of a binary cache to ask before https://cache.nixos.org; repeatable' -x -a '(__fish_complete_directories)'
+complete -c nixsd-native -n '__nixsd_native_is doctor' -l trusted-public-key -d 'key of a binary cache, NAME:BASE64; repeatable' -x
 complete -c nixsd-native -n '__nixsd_native_is doctor' -l state-dir -d 'folder of the Nix store and of locks' -x -a '(__fish_complete_directories)'
 complete -c nixsd-native -n '__nixsd_native_is doctor' -l cache-dir -d 'folder of downloads' -x -a '(__fish_complete_directories)'
 complete -c nixsd-native -n '__nixsd_native_is doctor' -l log-format -d 'how progress is printed' -x -a 'auto plain json raw'
