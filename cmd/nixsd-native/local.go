@@ -26,9 +26,8 @@ type local struct {
 	lock      *os.File
 	outputs   *outputs
 	sandboxes []*sandbox.Process
-	trouble   error  // for Lock to tell
-	lost      error  // why there are neither sandboxes nor folders, if so
-	scratch   string // folder for bare sandboxes, or ""
+	trouble   error // for Lock to tell
+	lost      error // why there are neither sandboxes nor folders, if so
 }
 
 func newLocal(n needs) (*local, error) {
@@ -53,9 +52,6 @@ func (l *local) close() {
 		p.Kill()
 	}
 	l.outputs.discard()
-	if l.scratch != "" {
-		os.Remove(l.scratch)
-	}
 	if l.lock != nil {
 		l.lock.Close()
 	}
@@ -191,13 +187,14 @@ func (l *local) Sandbox(_ context.Context, r sandboxRequest, emulator *os.File) 
 	return session, sandboxInfo{ManyUsers: users.Many()}, err
 }
 
+// bareRoot is a folder that every host has, and that nothing in a bare sandbox comes from.
+// It is covered there alone.
+const bareRoot = "/sys"
+
 // prepare returns the folder for a sandbox's root, and what is the host's in it.
 func (l *local) prepare(bare bool) (root string, all []sandbox.Mount, err error) {
 	if bare {
-		if l.scratch == "" {
-			l.scratch, err = os.MkdirTemp("", "nixsd-native-*")
-		}
-		return l.scratch, nil, err
+		return bareRoot, nil, nil
 	}
 	if err := os.MkdirAll(l.cache, 0o755); err != nil { // somebody may have removed it
 		return "", nil, folderError("cache", l.cache, err)
