@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -160,9 +158,9 @@ func (j *flashJob) confirm(ctx context.Context, a *app, im *flash.Image, c *open
 		if !term.IsTerminal(int(os.Stdin.Fd())) {
 			return usageErrorf(fmt.Sprintf("in scripts: --yes --serial %s", pasted(c.disk.Serial)), "there is no terminal to ask at whether %s may be overwritten", c.disk.Name)
 		}
-		fmt.Fprintf(a.errs, "All of it will be lost. To go on, type %s: ", c.disk.Name)
-		answer, err := ask(ctx, os.Stdin)
-		if err != nil {
+		d := dialogue{ctx, os.Stdin, a.errs}
+		var answer string
+		if err := d.ask("All of it will be lost. To go on, type "+c.disk.Name, "", func(typed string) error { answer = typed; return nil }); err != nil {
 			return err
 		}
 		if answer != c.disk.Name {
@@ -182,26 +180,4 @@ func pasted(s string) string {
 		return shellWord(s)
 	}
 	return s
-}
-
-// ask reads a line, or ends when the context does.
-func ask(ctx context.Context, r io.Reader) (string, error) {
-	type result struct {
-		line string
-		err  error
-	}
-	answer := make(chan result, 1)
-	go func() {
-		line, err := bufio.NewReader(r).ReadString('\n')
-		answer <- result{strings.TrimSpace(line), err}
-	}()
-	select {
-	case got := <-answer:
-		if got.err != nil && !errors.Is(got.err, io.EOF) {
-			return "", got.err
-		}
-		return got.line, nil
-	case <-ctx.Done():
-		return "", context.Cause(ctx)
-	}
 }

@@ -4,13 +4,11 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"os"
 	"regexp"
 	"slices"
 
 	"github.com/spf13/pflag"
 	"golang.org/x/crypto/ssh"
-	"golang.org/x/term"
 
 	"nixsd-native/internal/inject"
 	"nixsd-native/internal/wifi"
@@ -137,30 +135,16 @@ func (b *build) wifiSecret(ctx context.Context, f *injectFlags) ([]inject.File, 
 }
 
 // askPassphrase asks on the terminal, without showing what is typed.
-func (b *build) askPassphrase(ctx context.Context, ssid string) ([]byte, error) {
-	fd := int(os.Stdin.Fd())
-	before, err := term.GetState(fd)
-	if err != nil {
+func (b *build) askPassphrase(ctx context.Context, ssid string) (passphrase []byte, err error) {
+	d := newDialogue(ctx, b.app)
+	if d == nil {
 		return nil, usageErrorf("add --wifi-passphrase-file FILE", "there is no terminal to ask for the passphrase of %s on", ssid)
 	}
-	fmt.Fprintf(b.errs, "Passphrase of the Wi-Fi network %s: ", clean(ssid))
-	type answer struct {
-		text []byte
-		err  error
-	}
-	typed := make(chan answer, 1)
-	go func() {
-		text, err := term.ReadPassword(fd)
-		typed <- answer{text, err}
-	}()
-	defer fmt.Fprintln(b.errs)
-	select {
-	case a := <-typed:
-		return a.text, a.err
-	case <-ctx.Done():
-		term.Restore(fd, before)
-		return nil, context.Cause(ctx)
-	}
+	err = d.askHidden("Passphrase of the Wi-Fi network "+clean(ssid), func(answer string) error {
+		passphrase = []byte(answer)
+		return wifi.ValidatePassphrase(answer)
+	})
+	return passphrase, err
 }
 
 // hostKeySecret is a private host key, with its public half, where sshd and NixOS's own
