@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"syscall"
 
 	"nixsd-native/internal/untar"
 	"nixsd-native/nix"
@@ -229,6 +230,9 @@ func (w *workspace) handIn(ctx context.Context, data []byte, args ...string) err
 		return err
 	}
 	defer r.Close()
+	if err := syscall.SetNonblock(int(r.Fd()), false); err != nil {
+		return os.NewSyscallError("fcntl", err)
+	}
 	go func() { pipe.Write(data); pipe.Close() }()
 	_, err = w.insideStep(ctx, "", r, args...)
 	return err
@@ -272,6 +276,9 @@ func pipeTo(read func(io.Reader)) (to *os.File, wait func(), err error) {
 	r, to, err := os.Pipe()
 	if err != nil {
 		return nil, nil, err
+	}
+	if err := syscall.SetNonblock(int(to.Fd()), false); err != nil { // else programs of C meet EAGAIN
+		return nil, nil, os.NewSyscallError("fcntl", err)
 	}
 	done := make(chan struct{})
 	go func() {

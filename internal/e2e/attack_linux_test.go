@@ -169,6 +169,8 @@ func addProbe(t *testing.T, kind job, p places, arch string) string {
 // What runs in the sandbox, Nix itself for example, can do nothing to the host; and
 // the same attacks, made on the host, are ones that can succeed.
 func TestSandboxAttacks(t *testing.T) {
+	testenv.NeedRoot(t)
+	mountBinfmt(t) // what the control needs
 	check := mustStay(t)
 	p := rootBuild(t)
 	s := targets(t, p)
@@ -191,7 +193,6 @@ func TestSandboxAttacks(t *testing.T) {
 	}
 
 	s.ReadOnly = []string{t.TempDir()}
-	mountBinfmt(t)
 	control := probe(t, s)
 	for _, name := range []string{
 		"see " + s.Secret, "see /etc/shadow", "connect to " + s.Connect[0], "connect to " + s.Connect[1],

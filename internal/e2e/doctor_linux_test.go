@@ -108,7 +108,7 @@ var adversities = []adversity{
 	{name: "the host's handler without root", line: "host handler", detail: "only root", fix: "sudo", build: []int{exitHost},
 		change: func(t *testing.T, j *job) { needEmulation(t); j.args = append(j.args, "--emulation", "host") }},
 	{name: "few tasks in a control group", line: "control group", detail: "allows 20 processes", fix: "TasksMax", build: []int{exitBuild, exitHost, exitInternal}, root: true, change: grouped("pids", "pids.max", "20")},
-	{name: "little memory in a control group", line: "control group", detail: "allows 40.0 MiB of memory", fix: "MemoryMax", build: []int{exitHost, -1}, root: true, change: grouped("memory", "memory.limit_in_bytes", "40M")},
+	{name: "little memory in a control group", line: "control group", detail: "allows 52.0 MiB of memory", fix: "MemoryMax", build: []int{exitHost, -1}, root: true, change: grouped("memory", "memory.limit_in_bytes", "52M")},
 }
 
 // limited runs the program with a limit, as prlimit(1) has it.
@@ -142,7 +142,9 @@ func fat(t *testing.T, dir string) {
 	}
 	output(t, testenv.NeedProgram(t, "mkfs.vfat"), file)
 	err := exec.Command(testenv.NeedProgram(t, "mount"), "-t", "vfat", "-o", fmt.Sprintf("loop,uid=%d,gid=%d,umask=022", user().uid, user().uid), file, dir).Run()
-	testenv.Need(t, "kernel with FAT", err)
+	if err != nil {
+		t.Skipf("this kernel mounts no FAT: %v", err)
+	}
 	t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
 }
 
@@ -211,6 +213,7 @@ func TestDoctorProblems(t *testing.T) {
 func TestDoctorAsRoot(t *testing.T) {
 	testenv.NeedRoot(t)
 	needEmulation(t)
+	mountBinfmt(t) // which the foreign handler needs
 	check := mustStay(t)
 	from := userInputs(t)
 	p := root().places("doctor")

@@ -202,6 +202,7 @@ func TestReadOnly(t *testing.T) {
 		readOnly(t, u.folder(t, "ro-nothing"), filepath.Join(medium.cache, "emulator")) // fetch unpacks none
 		must(t, job{as: u, isolated: true, args: medium.with("shell", "--demo", "--offline", "--", "true")})
 		medium.state = p.state
+		t.Cleanup(func() { os.RemoveAll(filepath.Join(p.state, "emulator")) }) // which others do not expect there
 		must(t, job{as: u, isolated: true, args: buildArgs(t, u, medium, "ro-built", "--offline")})
 		if got, want := manifestIn(t, filepath.Join(u.home, "ro-built")).SHA256, manifestIn(t, filepath.Join(u.home, "first")).SHA256; got != want {
 			t.Errorf("from a read-only cache: %s; want %s", got, want)

@@ -16,6 +16,7 @@ import (
 // without a network, although the first try to install Nix was killed; and made by a
 // user with subordinate ids.
 func TestSameImageAgain(t *testing.T) {
+	testenv.OnDemand(t, "long")
 	check := mustStay(t)
 	testenv.NeedRoot(t)
 	u, r := builds(t)
