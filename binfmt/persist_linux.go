@@ -26,16 +26,17 @@ func Recover(ctx context.Context, dir string, host *Host) (removed bool, err err
 }
 
 // Inherit is Recover by who outlives a killed process. It tries again until ctx ends: a
-// child that was just being started has the dead one's lock until its own exec or end.
+// child that was just being started has the dead one's lock until its own exec or end, and
+// what the dead one was about to change may be in the way for a moment.
 func Inherit(ctx context.Context, dir string, host *Host) error {
 	for hasJournal(dir) {
 		removed, err := Recover(ctx, dir, host)
-		if removed || err != nil {
+		if removed {
 			return err
 		}
 		select {
 		case <-ctx.Done():
-			return nil
+			return err
 		case <-time.After(lockPoll):
 		}
 	}

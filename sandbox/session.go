@@ -210,4 +210,7 @@ func (s *Session) gone(err error) error {
 
 // ErrGone says that the sandbox ended while it was needed: killed, or out of
 // memory.
-var ErrGone = errors.New("the sandbox was killed")
+var ErrGone error = &HostError{
+	Cause:  "the sandbox was killed, most likely because memory ran out",
+	Advice: []string{"look for \"Out of memory\" in the kernel's log, sudo dmesg | tail, and run the command again: nothing is built twice"},
+}

@@ -72,7 +72,7 @@ func (n need) fix() string { return fmt.Sprintf("sudo prlimit --pid $$ --%s=%d",
 
 // What builds need of a control group; see need.
 const (
-	leastMemory = 48 << 20 // bytes
+	leastMemory = 64 << 20 // bytes
 	leastTasks  = 16
 	goodTasks   = 512
 )
