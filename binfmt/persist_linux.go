@@ -55,7 +55,8 @@ func (s *share) sweep(ctx context.Context) (bool, error) {
 	if j != nil && j.Persistent && j.BootID == s.boot {
 		return false, nil
 	}
-	return true, s.removeUnseen(ctx, j)
+	err = s.removeUnseen(ctx, j)
+	return err == nil, err
 }
 
 // removeUnseen is remove where binfmt_misc may be out of sight: in another mount
