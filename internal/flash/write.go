@@ -3,6 +3,7 @@ package flash
 import (
 	"bytes"
 	"context"
+	"errors"
 	"sync/atomic"
 )
 
@@ -85,13 +86,33 @@ func Write(ctx context.Context, card *Card, image *Image, progress Progress) (Re
 	w.scratch, w.zeros, w.first = buf[:chunkSize], buf[chunkSize:2*chunkSize], buf[2*chunkSize:]
 	card.pass()
 	r.State = Unbootable // even a write that fails may have been done
-	err = w.run(ctx)
+	err = w.refusal(w.run(ctx))
 	r.Image, r.Written, r.Checked = w.size, w.bytesSent.Load(), w.bytesCompared.Load()
 	r.Direct, r.Cleared = card.direct, w.cleared.Load()
 	if err == nil {
 		r.State = Complete
 	}
 	return r, err
+}
+
+// refusal tells a card that refused a write, of which its driver said nothing, from one
+// that took the write and lost it: it writes there again what is there.
+func (w *writing) refusal(err error) error {
+	var lost *LostError
+	if !errors.As(err, &lost) || lost.Late {
+		return err
+	}
+	at, block := roundDown(lost.At, blockSize), w.scratch[:blockSize]
+	for _, step := range []func() error{
+		func() error { return w.card.read(block, at) },
+		func() error { return w.card.write(block, at) },
+		w.card.flush,
+	} {
+		if refused := step(); refused != nil {
+			return refused
+		}
+	}
+	return err
 }
 
 func (w *writing) run(ctx context.Context) error {
