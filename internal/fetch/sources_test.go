@@ -288,7 +288,7 @@ func TestFileStall(t *testing.T) {
 // A source that sends a byte now and then is given up, too.
 func TestFileDrip(t *testing.T) {
 	c, rec := newClient(t)
-	c.StallTimeout, c.Attempts = 250*time.Millisecond, 1
+	c.StallTimeout, c.Attempts = 2*time.Second, 1
 	drip := func(w http.ResponseWriter, r *http.Request) {
 		for i := 0; i < len(good) && r.Context().Err() == nil; i++ {
 			w.Write(good[i : i+1])
