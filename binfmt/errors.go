@@ -210,7 +210,6 @@ func (e *UnsupportedError) Hints() []string {
 type BusyError struct {
 	Name       string
 	Holder     Journal // zero if unknown
-	Wanted     string  // sha256 of the emulator that was asked for, hex
 	Persistent bool    // it was registered to stay
 }
 

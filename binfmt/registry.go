@@ -203,23 +203,3 @@ func readBounded(fsys fs.FS, name string, limit int64) ([]byte, error) {
 	defer f.Close()
 	return io.ReadAll(io.LimitReader(f, limit+1))
 }
-
-// maxFileSystems bounds /proc/filesystems in bytes; a kernel with all it can have needs
-// 2 KiB.
-const maxFileSystems = 64 << 10
-
-// Known reports whether the kernel of a host with this root folder has binfmt_misc,
-// built in or as a module that is loaded (filesystems(5)). Without a /proc to ask, the
-// answer is yes.
-func Known(root fs.FS) bool {
-	text, err := readBounded(root, "proc/filesystems", maxFileSystems)
-	if err != nil {
-		return true
-	}
-	for line := range strings.Lines(string(text)) {
-		if fields := strings.Fields(line); len(fields) > 0 && fields[len(fields)-1] == "binfmt_misc" {
-			return true
-		}
-	}
-	return false
-}

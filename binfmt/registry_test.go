@@ -194,20 +194,3 @@ func FuzzParseEntry(f *testing.F) {
 		}
 	})
 }
-
-func TestKnown(t *testing.T) {
-	tests := map[string]bool{
-		"nodev\tsysfs\n\text4\nnodev\tbinfmt_misc\n": true,
-		"nodev\tsysfs\n\text4\n":                     false,
-		"nodev\tbinfmt_misc2\n":                      false,
-		"":                                           false,
-	}
-	for text, want := range tests {
-		if got := Known(fstest.MapFS{"proc/filesystems": {Data: []byte(text)}}); got != want {
-			t.Errorf("Known with %q = %v; want %v", text, got, want)
-		}
-	}
-	if !Known(fstest.MapFS{}) {
-		t.Error("Known without /proc = false; want true")
-	}
-}

@@ -98,7 +98,7 @@ func (s *share) decide(alone bool, j *Journal, want Want, persistent bool) step 
 }
 
 func busy(j *Journal, want Want) error {
-	err := &BusyError{Name: want.Entry.Name, Wanted: want.EmulatorSHA256}
+	err := &BusyError{Name: want.Entry.Name}
 	if j != nil {
 		err.Holder, err.Persistent = *j, j.Persistent
 	}

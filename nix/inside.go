@@ -97,7 +97,7 @@ func runStep(ctx context.Context, args, env []string, stdin *os.File, out *json.
 func insideStore(env []string, out *json.Encoder) Store {
 	last := time.Now()
 	return Store{
-		Dir: "/nix", LoadDB: loadDB(env), DumpDB: dumpDB(env), Delete: deletePaths(env), Sync: syncFS,
+		Dir: "/nix", LoadDB: loadDB(env), DumpDB: dumpDB(env), Delete: deletePaths(env), Sync: SyncFS,
 		Note: func(text string) { out.Encode(InsideMessage{Note: text}) },
 		Progress: func(done int64) {
 			if time.Since(last) > 100*time.Millisecond {

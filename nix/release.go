@@ -158,16 +158,6 @@ var pins = []Pin{
 // Pins returns the tarballs of Nix that builds install, one a system.
 func Pins() []Pin { return slices.Clone(pins) }
 
-// DefaultPin returns the Nix that a build installs on a system.
-func DefaultPin(system string) (Pin, error) {
-	for _, p := range pins {
-		if p.System == system {
-			return p, nil
-		}
-	}
-	return Pin{}, fmt.Errorf("no Nix is pinned for %s", system)
-}
-
 // LockedPins returns the default Nix as a lock records it, by system.
 func LockedPins() map[string]LockedTarball {
 	all := map[string]LockedTarball{}

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// syncFS flushes the file system that holds dir.
-func syncFS(dir string) error {
+// SyncFS flushes the file system that holds dir.
+func SyncFS(dir string) error {
 	f, err := os.Open(dir)
 	if err != nil {
 		return err

@@ -15,9 +15,6 @@ type Want struct {
 	Suite  string // a Debian suite, whose current package is taken
 }
 
-// Pinned tells whether the wanted hash is known before anything is downloaded.
-func (w Want) Pinned() bool { return w.Suite == "" && (w.Deb == "" || w.SHA256 != "") }
-
 // A File is a .deb somewhere in Debian's archive.
 type File struct {
 	Name   string

@@ -44,7 +44,7 @@ func parentMain() int {
 	}
 	go s.Run(context.Background(), Command{Argv: []string{"/bin/inside", "leave", "stubborn"}}, nil, w, nil)
 	bufio.NewReader(r).ReadString('\n')
-	fmt.Println(p.Pid())
+	fmt.Println(p.process.Pid)
 	time.Sleep(time.Minute)
 	return 0
 }
@@ -163,8 +163,8 @@ func TestSessionClosed(t *testing.T) {
 	if err := <-result; err == nil {
 		t.Error("Run ended well although the session was closed")
 	}
-	gone(t, p.Pid())
-	<-p.Done()
+	gone(t, p.process.Pid)
+	<-p.done
 }
 
 func TestKilled(t *testing.T) {
@@ -362,7 +362,7 @@ func TestFailures(t *testing.T) {
 			t.Errorf("%+v: %+v (%v)", test.spec, f, err)
 		}
 		if p != nil {
-			<-p.Done()
+			<-p.done
 		}
 	}
 }

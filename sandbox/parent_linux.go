@@ -38,20 +38,14 @@ type Options struct {
 // A Process is the child side as the parent sees it.
 type Process struct {
 	process *os.Process
-	done    chan struct{}
+	done    chan struct{} // closed when the sandbox has ended
 }
-
-// Pid returns the process id on the host.
-func (p *Process) Pid() int { return p.process.Pid }
 
 // Kill ends the sandbox and everything in it, and waits for the end.
 func (p *Process) Kill() {
 	p.process.Kill()
 	<-p.done
 }
-
-// Done is closed when the sandbox has ended.
-func (p *Process) Done() <-chan struct{} { return p.done }
 
 // Start starts the child side with control as its end of a socket pair; the other
 // end is for Attach. control is closed here. The sandbox dies with this process.

@@ -144,7 +144,10 @@ func (b *builder) file(f File, root string) {
 	}
 }
 
-func (b *builder) hostMount(m Mount) {
+func (b *builder) hostMount(m Mount) { b.bind(m, m.flags()) }
+
+// flags are the restrictions of what is shown of the host.
+func (m Mount) flags() flags {
 	f := noSuid | noDev
 	if !m.Writable {
 		f |= readOnly
@@ -152,7 +155,7 @@ func (b *builder) hostMount(m Mount) {
 	if !m.Exec {
 		f |= noExec
 	}
-	b.bind(m, f)
+	return f
 }
 
 func (b *builder) bind(m Mount, f flags) {

@@ -65,19 +65,12 @@ func (s *Stage) Bind(name string, m Mount) (Mount, error) {
 	if err := makeMountPoint(target, m.IsFile); err != nil {
 		return Mount{}, err
 	}
-	f := noSuid | noDev
-	if !m.Writable {
-		f |= readOnly
-	}
-	if !m.Exec {
-		f |= noExec
-	}
 	// Not recursive: what else is mounted below stays the host's.
 	if err := mount(m.Source, target, "", unix.MS_BIND, ""); err != nil {
 		return Mount{}, err
 	}
 	m.Source = target
-	return m, mount("none", target, "", unix.MS_BIND|unix.MS_REMOUNT|mountFlags(f), "")
+	return m, mount("none", target, "", unix.MS_BIND|unix.MS_REMOUNT|mountFlags(m.flags()), "")
 }
 
 func makeMountPoint(target string, isFile bool) error {

@@ -87,10 +87,8 @@ func (j *buildJob) register(fs *pflag.FlagSet) {
 }
 
 func (j *buildJob) check(args []string) error {
-	for _, err := range []error{j.commonFlags.check(), j.sourceFlags.check(), j.emulationFlags.check(j.qemu), j.nixosFlags.check(j.demo), j.cacheFlags.check(j.offline), j.pushFlags.check(j), j.buildersFlags.check(j.offline, j.sandboxed), j.optionFlags.check(), j.injectFlags.check()} {
-		if err != nil {
-			return err
-		}
+	if err := firstError(j.commonFlags.check(), j.sourceFlags.check(), j.emulationFlags.check(j.qemu), j.nixosFlags.check(j.demo), j.cacheFlags.check(j.offline), j.pushFlags.check(j), j.buildersFlags.check(j.offline, j.sandboxed), j.optionFlags.check(), j.injectFlags.check()); err != nil {
+		return err
 	}
 	switch {
 	case !slices.Contains([]string{assemblyAuto, assemblyNative, assemblyEmulated}, j.assembly):

@@ -145,7 +145,7 @@ func (w *workspace) unpackBundle(ctx context.Context, r *bundle.Reader, l *loade
 		return cacheError(dir, err)
 	}
 	defer os.RemoveAll(scratch)
-	if err := syncFolder(scratch); err != nil {
+	if err := nix.SyncFS(scratch); err != nil {
 		return cacheError(dir, err)
 	}
 	for _, m := range l.index.Inputs() {
@@ -160,7 +160,7 @@ func (w *workspace) unpackBundle(ctx context.Context, r *bundle.Reader, l *loade
 	if l.hasCache() {
 		err = placeCache(filepath.Join(scratch, cachePrefix), filepath.Join(dir, l.folder()))
 	}
-	return cacheError(dir, firstError(err, syncFolder(dir)))
+	return cacheError(dir, firstError(err, nix.SyncFS(dir)))
 }
 
 // placeCache moves a binary cache to its place, unless it is there.

@@ -52,14 +52,21 @@ func (f *commonFlags) check() error {
 			*dir = abs
 		}
 	}
-	if !slices.Contains([]string{"auto", "plain", "json", "raw"}, f.logFormat) {
-		return usageErrorf("", "--log-format must be auto, plain, json or raw, not %q", f.logFormat)
+	if err := f.checkLogFormat(); err != nil {
+		return err
 	}
 	if f.quiet && f.verbose {
 		return usageErrorf("", "-q and -v exclude each other")
 	}
 	if f.quiet && f.logFormat == "raw" {
 		return usageErrorf("", "-q and --log-format raw exclude each other")
+	}
+	return nil
+}
+
+func (f *commonFlags) checkLogFormat() error {
+	if !slices.Contains([]string{"auto", "plain", "json", "raw"}, f.logFormat) {
+		return usageErrorf("", "--log-format must be auto, plain, json or raw, not %q", f.logFormat)
 	}
 	return nil
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"slices"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -62,8 +61,9 @@ func (j *flashJob) check(args []string) error {
 		return usageErrorf("", "flash takes one IMAGE and one DEVICE")
 	case j.yes && j.serial == "":
 		return usageErrorf("run \"nixsd-native flash\" for the serial numbers", "--yes needs --serial, so that no other card is overwritten")
-	case !slices.Contains([]string{"auto", "plain", "json", "raw"}, j.common.logFormat):
-		return usageErrorf("", "--log-format must be auto, plain, json or raw, not %q", j.common.logFormat)
+	}
+	if err := j.common.checkLogFormat(); err != nil {
+		return err
 	}
 	if len(args) == 2 {
 		j.image, j.device = args[0], args[1]

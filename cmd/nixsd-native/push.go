@@ -156,7 +156,7 @@ func (b *build) push(ctx context.Context) error {
 		return b.notPushed(err)
 	}
 	if dir, isFolder := folderOf(b.job.pushTo); isFolder { // Nix does not wait for the disk
-		if err := syncFolder(dir); err != nil {
+		if err := nix.SyncFS(dir); err != nil {
 			return &image.OutputError{Path: dir, Err: err}
 		}
 	}

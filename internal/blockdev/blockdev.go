@@ -30,7 +30,6 @@ type Disk struct {
 	Model    string
 	Serial   string // of a loop device, the file behind it
 	Size     int64  // bytes; 0 if there is no card in the reader
-	Sector   int64  // bytes of its smallest piece
 	ReadOnly bool
 	Sequence string // another one for every card in the same reader; "" before Linux 5.15
 	Content  string // what udev found on the whole of it, such as "ext4 backup"
@@ -74,8 +73,7 @@ func find(root fs.FS, link string) (Disk, error) {
 	}
 	d := Disk{
 		Name: path.Base(dir), Number: s.text(dir + "/dev"), dir: dir,
-		Size: s.number(dir+"/size") * sector, Sector: max(s.number(dir+"/queue/logical_block_size"), sector),
-		ReadOnly: s.text(dir+"/ro") == "1", Sequence: s.text(dir + "/diskseq"),
+		Size: s.number(dir+"/size") * sector, ReadOnly: s.text(dir+"/ro") == "1", Sequence: s.text(dir + "/diskseq"),
 	}
 	d.Content = s.content(d.Number)
 	s.identify(&d)

@@ -16,7 +16,7 @@ func TestFind(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.dir = ""
-	want := Disk{Name: "mmcblk0", Number: "179:0", Kind: SD, Model: "SC32G", Serial: "0x12ab34cd", Size: 30000000 * 512, Sector: 512, Sequence: "7",
+	want := Disk{Name: "mmcblk0", Number: "179:0", Kind: SD, Model: "SC32G", Serial: "0x12ab34cd", Size: 30000000 * 512, Sequence: "7",
 		Parts: []Part{
 			{"mmcblk0p1", "179:1", 16384 * 512, 100000 * 512, "vfat FIRMWARE"},
 			{"mmcblk0p2", "179:2", 77824 * 512, 100000 * 512, "ext4 NIXOS_SD"},

@@ -33,7 +33,7 @@ func machine(t *testing.T, more map[string]string) fs.FS {
 	}
 	disk := func(dir, name, number string, mb string, more map[string]string) {
 		files[dir+"/dev"], files[dir+"/size"], files[dir+"/ro"] = number, mb+"000", "0"
-		files[dir+"/removable"], files[dir+"/queue/logical_block_size"], files[dir+"/diskseq"] = "0", "512", "7"
+		files[dir+"/removable"], files[dir+"/diskseq"] = "0", "7"
 		files["sys/block/"+name] = "-> ../../" + dir
 		files["sys/class/block/"+name] = "-> ../../../" + dir
 		files["sys/dev/block/"+number] = "-> ../../../" + dir

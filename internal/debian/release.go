@@ -22,10 +22,8 @@ type Release struct {
 	Codename      string // such as "trixie" or "trixie-updates"
 	Version       string // such as "13.8"; "" for suites that are never released
 	Date          time.Time
-	ValidUntil    time.Time // zero for stable suites, which have none
-	AcquireByHash bool      // indexes are also found under the name of their hash
-	Components    []string
-	Architectures []string
+	ValidUntil    time.Time        // zero for stable suites, which have none
+	AcquireByHash bool             // indexes are also found under the name of their hash
 	Files         map[string]Entry // by path below dists/<suite>/
 	Signers       []string         // fingerprints of the keys with a good signature
 
@@ -87,8 +85,6 @@ func parseReleaseText(text []byte) (*Release, error) {
 		Codename:      f["codename"],
 		Version:       f["version"],
 		AcquireByHash: f["acquire-by-hash"] == "yes",
-		Components:    strings.Fields(f["components"]),
-		Architectures: strings.Fields(f["architectures"]),
 	}
 	if !isPlainName(cmp.Or(r.Suite, r.Codename)) || !isPlainName(cmp.Or(r.Codename, r.Suite)) {
 		return nil, releaseFormat(fmt.Sprintf("suite %q, codename %q", r.Suite, r.Codename))

@@ -88,8 +88,8 @@ func TestParseReleaseReal(t *testing.T) {
 	if !slices.Equal(r.Signers, wantSigners) {
 		t.Errorf("signers are %q; want %q", r.Signers, wantSigners)
 	}
-	if !slices.Contains(r.Architectures, "arm64") || !slices.Contains(r.Components, "main") || len(r.Files) != 720 {
-		t.Errorf("architectures %q, components %q, %d files; want 720", r.Architectures, r.Components, len(r.Files))
+	if len(r.Files) != 720 {
+		t.Errorf("%d files; want 720", len(r.Files))
 	}
 	if e := r.Files["main/binary-amd64/Packages.xz"]; len(e.SHA256) != 64 || e.Size < 9e6 {
 		t.Errorf("entry of Packages.xz is %+v", e)

@@ -294,7 +294,7 @@ func TestDoctorNetwork(t *testing.T) {
 		t.Errorf("asked %q", n.Requests())
 	}
 
-	strangers := []string{"SSL_CERT_FILE=" + strangersCA(t, n.caller)}
+	strangers := []string{"SSL_CERT_FILE=" + n.otherAuthorities(t)}
 	d = examined(strangers...)
 	d.mustSay(t, "Nix", "problem", "certificate signed by unknown authority", "export SSL_CERT_FILE=")
 	fetchFails(t, strangers)
@@ -333,14 +333,4 @@ func TestDoctorNetwork(t *testing.T) {
 		t.Errorf("a build without network = %d, %s; want %d", r.status, r.errs, exitNetwork)
 	}
 	check(t)
-}
-
-// strangersCA writes the certificate of an authority that has signed nothing.
-func strangersCA(t *testing.T, c caller) string {
-	t.Helper()
-	pem, err := upstream.NewAuthority()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c.write(t, "doctor/stranger.pem", string(pem))
 }

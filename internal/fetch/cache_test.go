@@ -1,6 +1,7 @@
 package fetch
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -156,19 +157,18 @@ func TestSubdirSharesMode(t *testing.T) {
 	}
 }
 
-func TestImport(t *testing.T) {
+func TestAdd(t *testing.T) {
 	data := body(3, 5000)
 	c, _ := newClient(t)
-	src := write(t, t.TempDir(), "my qemu.deb", data)
 	want := Entry{Path: filepath.Join(c.Cache.Dir(), sumOf(data)+"-my_qemu.deb"), SHA256: sumOf(data), Size: 5000}
 	for range 2 { // the second finds it there
-		e, err := c.Cache.Import(t.Context(), src, "")
+		e, err := c.Cache.Add(t.Context(), bytes.NewReader(data), "my qemu.deb", 1<<20)
 		if err != nil || e != want {
-			t.Fatalf("Import = %+v, %v; want %+v", e, err, want)
+			t.Fatalf("Add = %+v, %v; want %+v", e, err, want)
 		}
 	}
-	if e, err := c.Cache.Import(t.Context(), src, "other"); err != nil || e != want {
-		t.Errorf("Import under another name = %+v, %v; want the entry there", e, err)
+	if e, err := c.Cache.Add(t.Context(), bytes.NewReader(data), "other", 1<<20); err != nil || e != want {
+		t.Errorf("Add under another name = %+v, %v; want the entry there", e, err)
 	}
 	wantFile(t, want.Path, nil, data)
 	info, _ := os.Stat(want.Path)
@@ -177,34 +177,6 @@ func TestImport(t *testing.T) {
 	}
 	if left := partials(t, c.Cache); len(left) != 0 {
 		t.Errorf("left in %s: %q", partialDir, left)
-	}
-}
-
-func TestImportRefuses(t *testing.T) {
-	dir := t.TempDir()
-	large := write(t, dir, "large", nil)
-	if err := os.Truncate(large, MaxImport+1); err != nil {
-		t.Fatal(err)
-	}
-	pipe := filepath.Join(dir, "pipe")
-	if err := syscall.Mkfifo(pipe, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	c, _ := newClient(t)
-	tests := []struct {
-		path string
-		want error
-	}{
-		{filepath.Join(dir, "none"), fs.ErrNotExist},
-		{dir, errNotRegular},
-		{pipe, errNotRegular},
-		{large, ErrTooLarge},
-	}
-	for _, tt := range tests {
-		_, err := c.Cache.Import(t.Context(), tt.path, "")
-		if _, ok := errors.AsType[*os.PathError](err); !ok || !errors.Is(err, tt.want) {
-			t.Errorf("Import(%q) = %v; want a path error with %v", tt.path, err, tt.want)
-		}
 	}
 }
 

@@ -53,7 +53,6 @@ func (e *StorageError) Hints() []string {
 // Attempt is a source and why it was of no use in the end.
 type Attempt struct {
 	URL string // without credentials
-	Got string // sha256 of what it delivered, if that was complete and wrong
 	Err error
 
 	answered bool // by the source, with whatever
@@ -93,7 +92,7 @@ func (e *NetworkError) Hints() []string {
 
 // HashError says that what the sources delivered is not the wanted file: at
 // least one delivered other bytes, and no other delivered the right ones. The
-// attempts that failed without a complete body are listed too, with no Got.
+// attempts that failed without a complete body are listed too.
 // Nothing wrong is kept.
 type HashError struct {
 	Name    string

@@ -41,7 +41,7 @@ var errorTests = []struct {
 		[]string{"copy n.tar.xz into /c by hand"},
 	},
 	{
-		&HashError{Name: "q.deb", Want: goodSum, Dir: "/c", Sources: []Attempt{{URL: "http://m.test/q", Got: "12", Err: errors.New("its sha256 is 12")}}},
+		&HashError{Name: "q.deb", Want: goodSum, Dir: "/c", Sources: []Attempt{{URL: "http://m.test/q", Err: errors.New("its sha256 is 12")}}},
 		"q.deb does not verify: want sha256 " + goodSum + ": m.test: its sha256 is 12",
 		[]string{"the source has another file now", "copy q.deb into /c by hand"},
 	},

@@ -49,7 +49,6 @@ const (
 type failure struct {
 	verdict verdict
 	err     error
-	got     string        // sha256 of a complete body
 	after   time.Duration // what the source asks to wait, 0 for the usual
 }
 
@@ -78,7 +77,7 @@ func (t *transfer) run(ctx context.Context) error {
 		if f.verdict == wrong {
 			kind, hash = EventWrongHash, true
 		}
-		a := Attempt{URL: redactURL(turn.url), Got: f.got, Err: redacted{f.err}, answered: t.answered}
+		a := Attempt{URL: redactURL(turn.url), Err: redacted{f.err}, answered: t.answered}
 		t.report(Event{Kind: kind, Name: t.name, URL: a.URL, Err: a.Err})
 		tried = append(tried, a)
 	}
@@ -167,5 +166,5 @@ func (t *transfer) check() *failure {
 	if err := s.reset(); err != nil {
 		return &failure{verdict: stop, err: err}
 	}
-	return &failure{verdict: v, err: fmt.Errorf("its sha256 is %s", got), got: got}
+	return &failure{verdict: v, err: fmt.Errorf("its sha256 is %s", got)}
 }

@@ -9,8 +9,8 @@ import (
 
 // A Mount is a line of the table of mounts.
 type Mount struct {
-	Target, Type, Source string
-	Options              []string // of the mount and of its file system
+	Target, Type string
+	Options      []string // of the mount and of its file system
 }
 
 // Has reports whether an option is set.
@@ -39,7 +39,7 @@ func parseMount(line string) (m Mount, ok bool) {
 		return m, false
 	}
 	return Mount{
-		Target: unescape(f[4]), Type: f[dash+1], Source: unescape(f[dash+2]),
+		Target: unescape(f[4]), Type: f[dash+1],
 		Options: append(strings.Split(f[5], ","), strings.Split(f[dash+3], ",")...),
 	}, true
 }

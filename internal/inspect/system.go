@@ -101,7 +101,6 @@ var usersFile = regexp.MustCompile(`/nix/store/[0-9a-z]{32}-users-groups\.json`)
 // that is not null.
 type nixosUser struct {
 	Name                  string
-	Shell                 string
 	HashedPasswordFile    *string
 	HashedPassword        *string
 	Password              *string

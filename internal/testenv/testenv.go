@@ -3,17 +3,14 @@
 package testenv
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 )
 
 // required reports whether NIXSD_TEST_REQUIRE, words with commas between, has this one:
@@ -123,37 +120,10 @@ type Snapshot struct {
 	Networks  []string // network namespaces that have names
 }
 
-// TakeSnapshot looks at the host. Processes are those whose executable is program.
-func TakeSnapshot(t testing.TB, program string) Snapshot {
-	t.Helper()
-	s, err := Look()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Processes, s.Temp = processes(program), names(os.TempDir())
-	return s
-}
-
-// Look is TakeSnapshot without processes and temporary files.
+// Look looks at the host, but for processes and temporary files.
 func Look() (Snapshot, error) {
 	m, err := mounts()
 	return Snapshot{Handlers: handlers(), Mounts: m, Loops: loops(), Networks: names("/run/netns")}, err
-}
-
-// MustEqual fails the test if the host differs from what it was. Processes that are
-// about to end get a moment.
-func (s Snapshot) MustEqual(t testing.TB, program string) {
-	t.Helper()
-	var now Snapshot
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		now = TakeSnapshot(t, program)
-		if slices.Equal(now.Processes, s.Processes) || time.Now().After(deadline) {
-			break
-		}
-	}
-	if diff := now.Diff(s); diff != "" {
-		t.Errorf("the host changed: %s", diff)
-	}
 }
 
 // Diff says in what s differs from before, or "".
@@ -232,24 +202,6 @@ func mounts() ([]string, error) {
 	}
 	slices.Sort(all)
 	return all, nil
-}
-
-// processes lists those whose executable is program, or a copy of it in memory.
-func processes(program string) []string {
-	var all []string
-	for _, name := range names("/proc") {
-		pid, err := strconv.Atoi(name)
-		if err != nil {
-			continue
-		}
-		exe, _ := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
-		exe = strings.TrimSuffix(exe, " (deleted)")
-		line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-		if exe == program || exe == "/memfd:nixsd-native" || bytes.HasPrefix(line, []byte("nixsd-native-")) {
-			all = append(all, fmt.Sprintf("%d %s", pid, bytes.ReplaceAll(line, []byte{0}, []byte(" "))))
-		}
-	}
-	return all
 }
 
 func names(dir string) []string {

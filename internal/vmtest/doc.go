@@ -8,7 +8,7 @@
 //	its kernel's modules, guest ── cpio ────► initramfs: guest loads them, starts systemd
 //	test ◄── commands and results, JSON, over virtio-serial ──► guest, as systemd's service
 //
-// It is slow, and so on demand: NIXSD_TEST_REQUIRE=vm go test -timeout 4h ./internal/vmtest.
+// It is slow, and so on demand: NIXSD_TEST_REQUIRE=vm go test -timeout 3h ./internal/vmtest.
 // It needs Debian's packages qemu-system-x86, qemu-system-arm, e2fsprogs and kmod, and a
 // Debian mirror.
 package vmtest

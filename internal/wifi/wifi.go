@@ -16,12 +16,10 @@ import (
 	"unicode/utf8"
 )
 
-// File is where the secrets lie on the board. It is root's and has mode Mode, and its
-// folder FolderMode.
+// File is where the secrets lie on the board. It is root's and has mode Mode.
 const (
-	File       = "/var/lib/nixsd/wifi.conf"
-	Mode       = 0o600
-	FolderMode = 0o755
+	File = "/var/lib/nixsd/wifi.conf"
+	Mode = 0o600
 )
 
 // maxSSID is the longest name of a network in bytes (IEEE 802.11, 9.4.2.2).
