@@ -6,6 +6,8 @@
 // a Session. README.md draws the order of steps.
 package sandbox
 
+import "fmt"
+
 // Arg0 is the argv[0] under which this program is the child side.
 const Arg0 = "nixsd-native-sandbox"
 
@@ -62,4 +64,11 @@ type Command struct {
 type Exit struct {
 	Status int
 	Signal int
+}
+
+func (e Exit) String() string {
+	if e.Signal != 0 {
+		return fmt.Sprintf("signal %d", e.Signal)
+	}
+	return fmt.Sprintf("exit status %d", e.Status)
 }

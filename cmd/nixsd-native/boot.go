@@ -263,6 +263,9 @@ func (g *guest) boot(ctx context.Context) error {
 	}
 	select {
 	case <-r.Ended:
+	case <-r.Unheard():
+		r.Quit()
+		return &codedError{exitOutput, "nobody reads the console any more", []string{"for scripts there is --check"}}
 	case <-ctx.Done():
 		r.Quit()
 		return context.Cause(ctx)

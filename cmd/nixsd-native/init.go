@@ -42,7 +42,7 @@ for you alone, and "inject" puts it into the finished image.
 Examples:
   nixsd-native init
   nixsd-native init --board rpi4 --ssh-key ~/.ssh/id_ed25519.pub --hostname den
-  nixsd-native init --board zero2w --ssh-key me.pub --wifi den -o boards/den.nix
+  nixsd-native init --board zero2w --ssh-key me.pub --wifi den -o den.nix
   nixsd-native init --board rpi3 --ssh-key me.pub --static-ip 10.0.0.2/24`,
 		new: func(fs *pflag.FlagSet) job {
 			j := new(initJob)

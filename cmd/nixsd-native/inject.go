@@ -197,6 +197,6 @@ func (j *injectJob) inject(ctx context.Context, b *build) (path string, sum imag
 	if err != nil {
 		return "", sum, err
 	}
-	b.rep.Note("the image is for its owner alone now; a manifest beside it still tells of it as it was built")
+	b.rep.Note("the image is for its owner alone now; a manifest beside it, if there is one, tells of it as it was built")
 	return paths[len(paths)-1], sum, nil
 }

@@ -159,7 +159,7 @@ func (in *injection) verify(ctx context.Context) error {
 		return err
 	}
 	if exit != (sandbox.Exit{}) {
-		return in.damaged(fmt.Errorf("e2fsck finds errors in the root file system (%+v): %s", exit, oneLine(strings.TrimSpace(out+errs))))
+		return in.damaged(fmt.Errorf("e2fsck finds errors in the root file system (%s): %s", exit, oneLine(strings.TrimSpace(out+errs))))
 	}
 	if err := in.openRoot(); err != nil {
 		return err

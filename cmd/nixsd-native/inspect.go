@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -149,7 +150,7 @@ func describePartition(p inspect.Partition) string {
 }
 
 func describeSystem(s inspect.System) string {
-	parts := []string{strings.TrimSpace(s.Name + " " + s.Version)}
+	parts := []string{cmp.Or(strings.TrimSpace(s.Name+" "+s.Version), "none found")}
 	if s.Kernel != "" {
 		parts = append(parts, "Linux "+s.Kernel)
 	}

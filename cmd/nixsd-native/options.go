@@ -21,7 +21,7 @@ func (f *optionFlags) check() error {
 	for _, o := range f.options {
 		name, value, ok := strings.Cut(o, "=")
 		if !ok {
-			return usageErrorf("", "--option %s has no value", o)
+			return usageErrorf("write --option NAME VALUE or --option NAME=VALUE", "--option %s has no value", o)
 		}
 		if err := nix.CheckOption(name, value); err != nil {
 			return usageErrorf("", "--option: %v", err)
@@ -51,7 +51,7 @@ func joinOptions(fs *pflag.FlagSet, args []string) []string {
 		switch {
 		case args[i] == "--":
 			return append(joined, args[i:]...)
-		case args[i] == "--"+optionFlag && i+2 < len(args) && !strings.Contains(args[i+1], "="):
+		case args[i] == "--"+optionFlag && i+2 < len(args) && !strings.Contains(args[i+1], "=") && !strings.HasPrefix(args[i+2], "--"):
 			joined = append(joined, args[i], args[i+1]+"="+args[i+2])
 			i += 2
 		default:

@@ -6,6 +6,9 @@ import (
 	"os/exec"
 	"runtime"
 	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // A Run is a running machine.
@@ -52,6 +55,28 @@ func (r *Run) Stop() {
 func (r *Run) Quit() {
 	r.process.Signal(syscall.SIGTERM)
 	<-r.Ended
+}
+
+// Unheard is closed when nobody can read any more what this process prints, as behind a
+// pipe to head, which has ended. QEMU itself goes on then. It is looked at until the
+// machine's end.
+func (r *Run) Unheard() <-chan struct{} {
+	unheard := make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-r.Ended:
+				return
+			case <-time.After(time.Second):
+			}
+			out := []unix.PollFd{{Fd: int32(os.Stdout.Fd())}} // errors and hang-ups alone
+			if n, err := unix.Poll(out, 0); err == nil && n > 0 && out[0].Revents&(unix.POLLERR|unix.POLLHUP) != 0 {
+				close(unheard)
+				return
+			}
+		}
+	}()
+	return unheard
 }
 
 // Err tells how QEMU ended, when it has.
