@@ -52,8 +52,19 @@ func TestBootCommand(t *testing.T) {
 	}
 	r = run(t, job{as: u, args: []string{"boot", "--check", "-i", key, image}})
 	r.mustBeClear(t, "another key", 2, "lets in none of the keys at hand")
+	testUnheard(t, u, image)
 	testBroken(t, u, image, id)
 	check(t)
+}
+
+// testUnheard boots with a console whose reader goes away, at which QEMU itself goes on.
+func testUnheard(t *testing.T, u caller, image string) {
+	t.Helper()
+	head := []string{"bash", "-c", `"$0" "$@" | head -n 1; exit ${PIPESTATUS[0]}`}
+	r := run(t, job{as: u, under: head, args: []string{"boot", image}})
+	if r.status != 7 || !strings.Contains(r.errs, "error: nobody reads the console any more\nhint: ") {
+		t.Errorf("without a reader boot = %d, %s", r.status, r.errs)
+	}
 }
 
 // testBroken boots an image whose kernel is none.
