@@ -105,12 +105,15 @@ func leftOver() []string {
 // A hostState is what the program must leave as it found it.
 type hostState struct{ testenv.Snapshot }
 
+// lookAtHost lists processes first: what the last of them did before it ended is there for
+// the rest of the look.
 func lookAtHost() hostState {
+	processes := leftOver()
 	s, err := testenv.Look()
 	if err != nil {
 		panic(err)
 	}
-	s.Processes, s.Temp = leftOver(), temporary()
+	s.Processes, s.Temp = processes, temporary()
 	s.Loops = slices.DeleteFunc(s.Loops, func(loop string) bool { // other tests' of this host
 		_, file, _ := strings.Cut(loop, ": ")
 		temporary := strings.HasPrefix(file, os.TempDir()+"/") || strings.HasPrefix(file, "/tmp/")
