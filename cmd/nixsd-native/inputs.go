@@ -37,8 +37,8 @@ func (w *workspace) openCache() error {
 	}
 	w.client = &fetch.Client{
 		Cache: cache, HTTP: fetch.NewHTTPClient(proxies, w.certificates.pool), Offline: w.sources.offline,
-		Progress: w.moved,
-		Report:   w.downloadEvent,
+		Silent: &fetch.SilentHosts{}, Progress: w.moved,
+		Report: w.downloadEvent,
 	}
 	return nil
 }

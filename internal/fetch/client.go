@@ -47,7 +47,8 @@ type Request struct {
 // and short bodies are asked again, from where they stopped (Range). Any other
 // answer but 200 and 206, a host name or certificate that does not exist or
 // fit, too many redirects, a body of another length and a wrong hash end the
-// source's turn at once.
+// source's turn at once. A host that was given up without an answer of use comes last
+// for further files, and is asked once, see [SilentHosts].
 //
 // For a file of at least 16 MiB with a known hash, the first three sources on different
 // hosts race: all are asked at the same time, until one has brought 1 MiB or a second
@@ -58,6 +59,7 @@ type Request struct {
 type Client struct {
 	Cache   *Cache       // needed by all but Document
 	HTTP    *http.Client // from NewHTTPClient; nil means one without proxies. Its redirect policy is replaced.
+	Silent  *SilentHosts // shared by all that download at the same time; nil means that hosts are not remembered
 	Offline bool         // open no connection; what is not cached is an *OfflineError
 
 	Attempts     int           // per source; 0 means 4
@@ -204,8 +206,12 @@ func (c *Client) transfer(r Request, s *sink) *transfer {
 	}
 	hc := *base
 	hc.CheckRedirect = redirects(r.SHA256 == "")
+	urls := r.URLs
+	if r.SHA256 != "" { // else the order is the user's choice: each may have another file
+		urls = c.Silent.last(urls)
+	}
 	return &transfer{
-		name: r.Name, urls: r.URLs, want: r.SHA256, sink: s,
+		name: r.Name, urls: urls, want: r.SHA256, sink: s, silent: c.Silent,
 		meter:    &meter{name: r.Name, show: c.Progress, total: r.Size, now: time.Now},
 		http:     &hc,
 		agent:    cmp.Or(c.UserAgent, defaultAgent),

@@ -20,6 +20,7 @@ type transfer struct {
 	sink  *sink
 	meter *meter
 
+	silent    *SilentHosts
 	http      *http.Client
 	agent     string
 	attempts  int
@@ -67,12 +68,14 @@ func (t *transfer) run(ctx context.Context) error {
 	for _, turn := range turns {
 		f := t.source(ctx, turn)
 		if f == nil {
+			t.silent.mark(turn.url, false)
 			t.meter.finish(t.sink.n)
 			return nil
 		}
 		if f.verdict == stop {
 			return f.err
 		}
+		t.silent.mark(turn.url, !t.answered || f.verdict == retry)
 		kind := EventSourceFailed
 		if f.verdict == wrong {
 			kind, hash = EventWrongHash, true
@@ -92,7 +95,7 @@ func (t *transfer) run(ctx context.Context) error {
 func (t *transfer) source(ctx context.Context, turn turn) *failure {
 	url, begun := turn.url, turn.begun
 	t.noRange, t.etag, t.answered = false, "", false
-	best, left := t.sink.n, t.attempts
+	best, left := t.sink.n, t.patience(url)
 	for pauses := 0; ; {
 		f := t.attempt(ctx, url, begun)
 		begun = nil
