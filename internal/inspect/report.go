@@ -4,6 +4,7 @@
 package inspect
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -38,6 +39,8 @@ type Volume struct {
 	Size  int64  `json:"size"` // bytes, like all that follow
 	Free  int64  `json:"free"`
 	Clean bool   `json:"clean"` // unmounted, without known errors
+
+	broken bool // its reader could come to no end
 }
 
 // An Entry is what u-boot's menu (extlinux.conf) offers.
@@ -114,6 +117,9 @@ func Read(f *os.File, size int64) (r *Report, err error) {
 	}
 	d.readVolumes()
 	d.readBoot()
+	if d.read > maxRead {
+		d.report.warn("reading it takes too much: its file systems are damaged, or made to do harm")
+	}
 	return d.report, nil
 }
 
@@ -122,9 +128,22 @@ type disk struct {
 	*os.File
 	report *Report
 	trees  map[int]*tree // by the number of their partition
+	read   int64         // bytes, so far
+}
+
+// maxRead bounds what is read of an image, in bytes: what points at itself in it must have
+// an end. An image of NixOS takes a few MiB.
+const maxRead = 64 << 20
+
+// ReadAt is the file's, within the bound.
+func (d *disk) ReadAt(b []byte, at int64) (int, error) {
+	if d.read += int64(len(b)); d.read > maxRead {
+		return 0, errors.New("reading it takes too much")
+	}
+	return d.File.ReadAt(b, at)
 }
 
 // section is a partition of it.
 func (d *disk) section(p *Partition) *io.SectionReader {
-	return io.NewSectionReader(d.File, p.Start, p.Size)
+	return io.NewSectionReader(d, p.Start, p.Size)
 }

@@ -1,8 +1,10 @@
 package inspect
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/diskfs/go-diskfs/backend"
@@ -37,6 +39,9 @@ func Partitions(f *os.File, size int64) (all []Partition, err error) {
 
 // readTable reads the partition table, and warns of what does not fit.
 func (d *disk) readTable() error {
+	if err := d.checkGPT(); err != nil {
+		return err
+	}
 	table, err := partition.Read(d, sector, sector)
 	if err != nil {
 		return &NotImageError{"it has no partition table"}
@@ -67,6 +72,32 @@ func (d *disk) readTable() error {
 		}
 	}
 	return d.checkTable()
+}
+
+// Bounds of a GPT, which others make with 128 entries of 128 bytes (UEFI, 5.3.2): the
+// library takes memory for as many as it says.
+const (
+	maxEntries   = 1024
+	maxEntrySize = 4096
+)
+
+// checkGPT looks at the headers of a GPT, if there are any: at the beginning and at the end.
+func (d *disk) checkGPT() error {
+	end, err := d.Seek(0, io.SeekEnd)
+	if err != nil {
+		return err
+	}
+	for _, at := range []int64{sector, end - sector} {
+		header := make([]byte, 88)
+		if _, err := d.ReadAt(header, at); err != nil || string(header[:8]) != "EFI PART" {
+			continue
+		}
+		count, size := binary.LittleEndian.Uint32(header[80:]), binary.LittleEndian.Uint32(header[84:])
+		if count > maxEntries || size > maxEntrySize {
+			return &NotImageError{fmt.Sprintf("its partition table is damaged (it has %d entries of %d bytes)", count, size)}
+		}
+	}
+	return nil
 }
 
 func (d *disk) checkTable() error {

@@ -36,6 +36,9 @@ func (d *disk) readVolumes() {
 		if !v.Clean {
 			d.report.warn("partition %d: the file system was not unmounted cleanly, or has errors", p.Number)
 		}
+		if v.broken {
+			continue
+		}
 		t, err := d.openTree(p)
 		if err != nil {
 			d.report.warn("partition %d: %v", p.Number, err)
@@ -114,39 +117,16 @@ func (d *disk) fatVolume(p *Partition, head []byte) *Volume {
 		bits = 16
 	}
 	v.Type = fmt.Sprintf("fat%d", bits)
-	if clusters < 0 || v.Size > p.Size || fatSize*perSector > p.Size || clusters*int64(bits) > fatSize*perSector*8 {
-		v.Clean = false
+	room := min(p.Size, d.report.Size-p.Start) // an image may be cut off
+	if clusters < 0 || v.Size > p.Size || fatSize*perSector > room || clusters*int64(bits) > fatSize*perSector*8 {
+		v.Clean, v.broken = false, true
 		return v
 	}
-	table := make([]byte, fatSize*perSector)
-	if n, _ := d.section(p).ReadAt(table, reserved*perSector); n < len(table) {
-		v.Clean = false
+	t := fatTable{bytes: make([]byte, fatSize*perSector), bits: bits, clusters: clusters}
+	if n, _ := d.section(p).ReadAt(t.bytes, reserved*perSector); n < len(t.bytes) || t.loops() {
+		v.Clean, v.broken = false, true
 		return v
 	}
-	v.Free = freeClusters(table, bits, clusters) * int64(head[13]) * perSector
+	v.Free = t.free() * int64(head[13]) * perSector
 	return v
-}
-
-// freeClusters counts the zero entries of a file allocation table; the first two stand
-// for no cluster.
-func freeClusters(table []byte, bits int, clusters int64) (free int64) {
-	for i := int64(2); i < clusters+2; i++ {
-		at := i * int64(bits) / 8
-		if at+int64(bits+7)/8 > int64(len(table)) {
-			break
-		}
-		var entry uint32
-		switch bits {
-		case 12:
-			entry = uint32(binary.LittleEndian.Uint16(table[at:])) >> (4 * (i % 2)) & 0xfff
-		case 16:
-			entry = uint32(binary.LittleEndian.Uint16(table[at:]))
-		default:
-			entry = binary.LittleEndian.Uint32(table[at:]) & 0x0fffffff
-		}
-		if entry == 0 {
-			free++
-		}
-	}
-	return free
 }

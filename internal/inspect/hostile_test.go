@@ -1,0 +1,122 @@
+package inspect
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// extentNode is a block of an ext4 extent tree whose children are such blocks
+// (the kernel's Documentation/filesystems/ext4/ifork.rst).
+func extentNode(children int, child uint32) []byte {
+	b := binary.LittleEndian.AppendUint16(nil, 0xf30a)
+	for _, n := range []uint16{uint16(children), 84, 1, 0, 0} { // of 84 there is room for; depth 1
+		b = binary.LittleEndian.AppendUint16(b, n)
+	}
+	for i := range children {
+		b = binary.LittleEndian.AppendUint32(b, uint32(i))
+		b = binary.LittleEndian.AppendUint32(b, child)
+		b = binary.LittleEndian.AppendUint32(b, 0)
+	}
+	return b
+}
+
+// withTree makes an image whose root folder has an extent tree of so many levels with so
+// many children each; the last level points to itself.
+func withTree(t *testing.T, levels, children int) *os.File {
+	t.Helper()
+	const block, base = 1024, 8000 // near the end of the file system, where nothing is
+	f := nixOS().make(t)
+	for l := range levels {
+		child := uint32(base + min(l+1, levels-1))
+		if _, err := f.WriteAt(extentNode(children, child), extStart+(base+int64(l))*block); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var script strings.Builder
+	for i, word := range []uint32{0x0001f30a, 0x00010004, 0, 0, base, 0} { // one child, depth 1
+		fmt.Fprintf(&script, "set_inode_field <2> block[%d] %d\n", i, word)
+	}
+	run(t, "debugfs", script.String(), "-w", "-f", "-", fmt.Sprintf("%s?offset=%d", f.Name(), extStart))
+	return f
+}
+
+// Extents that lead to themselves, or to each other in more ways than can be gone, end the
+// reading, not the program.
+func TestEndlessExtents(t *testing.T) {
+	for name, f := range map[string]*os.File{"loop": withTree(t, 1, 1), "thicket": withTree(t, 8, 80)} {
+		began := time.Now()
+		r, err := Read(f, extStart+extSize)
+		if err != nil || !strings.Contains(strings.Join(r.Warnings, "\n"), "takes too much") {
+			t.Errorf("%s: %+v, %v; want a warning that it takes too much", name, r, err)
+		}
+		if took := time.Since(began); took > 20*time.Second {
+			t.Errorf("%s: took %v", name, took)
+		}
+	}
+}
+
+// A partition table is refused that says it has more entries than memory has room for,
+// the copy at the end, too.
+func TestManyEntries(t *testing.T) {
+	header := make([]byte, sector)
+	copy(header, "EFI PART")
+	binary.LittleEndian.PutUint32(header[80:], 1<<31)
+	binary.LittleEndian.PutUint32(header[84:], 128)
+	const size = 1 << 20
+	for _, at := range []int64{sector, size - sector} {
+		data := make([]byte, size)
+		copy(data[at:], header)
+		path := filepath.Join(t.TempDir(), "image")
+		if err := os.WriteFile(path, data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		f, err := os.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		_, err = Partitions(f, size)
+		if not := (*NotImageError)(nil); !errors.As(err, &not) || !strings.Contains(not.Reason, "2147483648 entries") {
+			t.Errorf("at %d: %v", at, err)
+		}
+	}
+}
+
+// Files of a FAT that never end are found before anybody follows them.
+func TestFATLoops(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		table fatTable
+		want  bool
+	}{
+		{"12 bits, 2 to 3 to 2", fatTable{[]byte{0xf8, 0xff, 0xff, 0x03, 0x20, 0x00}, 12, 2}, true},
+		{"12 bits, 2 to 3", fatTable{[]byte{0xf8, 0xff, 0xff, 0x03, 0xf0, 0xff}, 12, 2}, false},
+		{"16 bits, 3 to itself", fatTable{[]byte{0xf8, 0xff, 0xff, 0xff, 0, 0, 3, 0}, 16, 2}, true},
+		{"16 bits, two files that end in the same cluster", fatTable{[]byte{0xf8, 0xff, 0xff, 0xff, 4, 0, 4, 0, 0xff, 0xff}, 16, 3}, false},
+		{"32 bits, from outside into a loop", fatTable{[]byte{0, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 4, 0, 0, 0, 3, 0, 0, 0x10}, 32, 3}, true},
+		{"shorter than its clusters", fatTable{[]byte{0, 0, 0, 0, 3, 0}, 16, 9}, false},
+	} {
+		if got := tt.table.loops(); got != tt.want {
+			t.Errorf("%s: %v; want %v", tt.name, got, tt.want)
+		}
+	}
+	f := nixOS().make(t)
+	head := make([]byte, sector)
+	if _, err := f.ReadAt(head, fatStart); err != nil {
+		t.Fatal(err)
+	}
+	table := fatStart + int64(binary.LittleEndian.Uint16(head[14:]))*sector
+	if _, err := f.WriteAt([]byte{0x03, 0x20, 0x00}, table+3); err != nil {
+		t.Fatal(err)
+	}
+	r, err := Read(f, extStart+extSize)
+	if err != nil || r.Partitions[0].Volume.Clean {
+		t.Errorf("%+v, %v; want a FAT that has errors", r, err)
+	}
+}
