@@ -32,6 +32,7 @@ type bootJob struct {
 	checks   bool
 	timeout  time.Duration
 	verbose  bool
+	network  bool
 }
 
 // Defaults of a machine: what NixOS comes up with in reasonable time, of what a board has.
@@ -49,7 +50,8 @@ func bootCommand() command {
 		help: `IMAGE, a .img or .img.zst, is booted by u-boot in an emulated board. It is only
 read: what the system writes is forgotten at its end. The terminal is its
 console, which is left with Ctrl-A X, and its ssh is reached through a port of
-127.0.0.1, as is printed.
+127.0.0.1, as is printed. It reaches nothing else, unless --network is given: then, all that
+you reach, and what listens at your own 127.0.0.1 as 10.0.2.2.
 
 With --check there is no console: once ssh lets a key in that the image names,
 what answers is asked whether it is this machine, and shut down. Exit code 0
@@ -69,6 +71,7 @@ Examples:
 			fs.DurationVar(&j.timeout, "timeout", defaultTimeout, "how `long` --check may take")
 			fs.StringVarP(&j.identity, "identity", "i", "", "private key `file` that --check logs in with (default ssh-agent's and ~/.ssh/id_*)")
 			fs.BoolVarP(&j.verbose, "verbose", "v", false, "with --check, print what the console shows")
+			fs.BoolVar(&j.network, "network", false, "let it reach the network and what listens on this machine")
 			fs.IntVar(&j.port, "port", 0, "`port` of 127.0.0.1 for ssh (default a free one)")
 			fs.IntVar(&j.memory, "memory", defaultMemory, "the machine's memory in `MiB`")
 			fs.IntVar(&j.cpus, "cpus", defaultCPUs, "the machine's `processors`")
@@ -128,7 +131,7 @@ type guest struct {
 }
 
 func (j *bootJob) run(ctx context.Context, a *app) error {
-	g := &guest{app: a, job: j, Machine: vm.Machine{Memory: j.memory, CPUs: j.cpus, Port: j.port, MAC: randomMAC(), KVM: hasKVM(), Console: !j.checks}}
+	g := &guest{app: a, job: j, Machine: vm.Machine{Memory: j.memory, CPUs: j.cpus, Port: j.port, MAC: randomMAC(), KVM: hasKVM(), Console: !j.checks, Network: j.network}}
 	if err := g.findPrograms(); err != nil {
 		return err
 	}
@@ -139,6 +142,7 @@ func (j *bootJob) run(ctx context.Context, a *app) error {
 	if err := g.findPort(); err != nil {
 		return err
 	}
+	g.Confine = vm.Confines(ctx, g.qemu)
 	if j.checks {
 		return g.check(ctx)
 	}
@@ -192,7 +196,7 @@ func (g *guest) readImage(ctx context.Context) error {
 		return &codedError{exitVerify, fmt.Sprintf("%s: %v", g.job.name, err), []string{"name the .img or .img.zst that a build delivered"}}
 	}
 	for _, w := range g.report.Warnings {
-		fmt.Fprintf(g.errs, "warning: %s\n", clean(w))
+		fmt.Fprintf(g.errs, "warning: %s\n", cleanWord(w))
 	}
 	return nil
 }
@@ -249,9 +253,9 @@ func (g *guest) user() string {
 
 // boot makes the terminal the machine's console.
 func (g *guest) boot(ctx context.Context) error {
-	fmt.Fprintf(g.errs, "booting %s, %s; leave with Ctrl-A X\n", clean(g.job.name), g.how())
-	if g.report.System.SSH { // each boot makes other host keys, as nothing is kept
-		fmt.Fprintf(g.errs, "ssh -p %d -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null %s@127.0.0.1\n", g.Port, clean(g.user()))
+	fmt.Fprintf(g.errs, "booting %s, %s; leave with Ctrl-A X\n", cleanWord(g.job.name), g.how())
+	if name := g.user(); g.report.System.SSH && userName.MatchString(name) { // each boot makes other host keys, as nothing is kept
+		fmt.Fprintf(g.errs, "ssh -p %d -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null %s@127.0.0.1\n", g.Port, name)
 	}
 	fd := int(os.Stdin.Fd())
 	if before, err := term.GetState(fd); err == nil {

@@ -43,7 +43,7 @@ func (g *guest) check(ctx context.Context) error {
 		out = io.MultiWriter(console, &consoleWriter{to: g.errs})
 	}
 	begun := time.Now()
-	fmt.Fprintf(g.errs, "booting %s, %s\n", clean(g.job.name), g.how())
+	fmt.Fprintf(g.errs, "booting %s, %s\n", cleanWord(g.job.name), g.how())
 	r, err := vm.Start(g.qemu, g.Machine, g.image, g.env.list(qemuVariables), out)
 	if err != nil {
 		return err
@@ -52,7 +52,7 @@ func (g *guest) check(ctx context.Context) error {
 	conn, err := g.login(limited, target, r, console)
 	if err == nil {
 		defer conn.Close()
-		err = g.prove(limited, conn)
+		err = g.prove(limited, conn, r)
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -60,7 +60,7 @@ func (g *guest) check(ctx context.Context) error {
 	if err != nil {
 		return g.failed(err, console)
 	}
-	fmt.Fprintf(g.out, "%s boots: aarch64, %s logged in with %s, host key %s, %d s\n", clean(g.job.name), target.User,
+	fmt.Fprintf(g.out, "%s boots: aarch64, %s logged in with %s, host key %s, %d s\n", cleanWord(g.job.name), target.User,
 		target.Keys[conn.Key].Fingerprint(), ssh.FingerprintSHA256(conn.HostKey), int(time.Since(begun).Seconds()))
 	return g.shutDown(limited, ctx, conn, r)
 }
@@ -193,7 +193,7 @@ func (g *guest) login(ctx context.Context, t sshclient.Target, r *vm.Run, consol
 
 // prove asks what answers whether it is the machine that was started: only that one has
 // its network card.
-func (g *guest) prove(ctx context.Context, conn *sshclient.Conn) error {
+func (g *guest) prove(ctx context.Context, conn *sshclient.Conn, r *vm.Run) error {
 	out, status, err := conn.Output(ctx, "uname -m && cat /sys/class/net/*/address")
 	if err != nil || status != 0 {
 		return fmt.Errorf("a command in it failed: status %d, %v", status, err)
@@ -203,7 +203,13 @@ func (g *guest) prove(ctx context.Context, conn *sshclient.Conn) error {
 		return fmt.Errorf("uname -m says %.80q, not aarch64", out)
 	}
 	for _, address := range lines[1:] {
-		if address == g.MAC {
+		if address != g.MAC { // which others can see, too, in the list of processes
+			continue
+		}
+		select {
+		case <-r.Ended:
+			return errors.New("the machine ended, and something else answers at its port")
+		default:
 			return nil
 		}
 	}

@@ -156,7 +156,7 @@ func (j *flashJob) confirm(ctx context.Context, a *app, im *flash.Image, c *open
 	}
 	if !j.yes {
 		if !term.IsTerminal(int(os.Stdin.Fd())) {
-			return usageErrorf(fmt.Sprintf("in scripts: --yes --serial %s", pasted(c.disk.Serial)), "there is no terminal to ask at whether %s may be overwritten", c.disk.Name)
+			return usageErrorf(fmt.Sprintf("in scripts: --yes --serial %s", quoted(c.disk.Serial)), "there is no terminal to ask at whether %s may be overwritten", c.disk.Name)
 		}
 		d := dialogue{ctx, os.Stdin, a.errs}
 		var answer string
@@ -172,12 +172,4 @@ func (j *flashJob) confirm(ctx context.Context, a *app, im *flash.Image, c *open
 		return usageErrorf("run the command again", "there is another card in %s now: nothing was written", c.disk.Name)
 	}
 	return nil
-}
-
-// pasted is a word of a command to paste, quoted where it must be.
-func pasted(s string) string {
-	if s == "" || strings.ContainsAny(s, " \t'\"$`\\!*?[](){}<>|&;#~") {
-		return shellWord(s)
-	}
-	return s
 }

@@ -17,9 +17,9 @@ import (
 func (c *openCard) describe(name string, im *flash.Image) []string {
 	lines := [][]string{{"card", describeDisk(c.disk)}}
 	for i, part := range c.content {
-		lines = append(lines, []string{map[bool]string{true: "on it"}[i == 0], clean(part)})
+		lines = append(lines, []string{map[bool]string{true: "on it"}[i == 0], cleanWord(part)})
 	}
-	image := clean(name)
+	image := cleanWord(name)
 	if im.Size > 0 {
 		image += ", " + size(im.Size)
 	}
@@ -121,7 +121,7 @@ func (j *flashJob) imageError(err error) error {
 	if errors.As(err, &format) {
 		advice := "name the .img or .img.zst that a build delivered"
 		if format.Unpack != "" {
-			advice = fmt.Sprintf("unpack it first: %s %s", format.Unpack, pasted(j.image))
+			advice = fmt.Sprintf("unpack it first: %s %s", format.Unpack, quoted(j.image))
 		}
 		return usageErrorf(advice, "%s: %v", j.image, format)
 	}

@@ -112,7 +112,7 @@ func plainImage(ctx context.Context, name string, file *os.File) (*os.File, int6
 // describeImage returns what a person reads.
 func describeImage(name string, r *inspect.Report) []string {
 	lines := [][]string{
-		{"image", fmt.Sprintf("%s, %s", clean(name), size(r.Size))},
+		{"image", fmt.Sprintf("%s, %s", cleanWord(name), size(r.Size))},
 		{"table", fmt.Sprintf("%s, id %s", r.Table, r.ID)},
 	}
 	for _, p := range r.Partitions {
@@ -123,16 +123,16 @@ func describeImage(name string, r *inspect.Report) []string {
 		if e.Title != "" {
 			text += fmt.Sprintf(" (%s)", e.Title)
 		}
-		lines = append(lines, []string{"boot", clean(fmt.Sprintf("%s: %s", text, e.Kernel))}, []string{"", clean(e.Options)})
+		lines = append(lines, []string{"boot", cleanWord(fmt.Sprintf("%s: %s", text, e.Kernel))}, []string{"", cleanWord(e.Options)})
 	}
 	if len(r.Boot) > 0 {
-		lines = append(lines, []string{"system", clean(describeSystem(r.System))})
+		lines = append(lines, []string{"system", cleanWord(describeSystem(r.System))})
 	}
 	for _, l := range r.System.Logins {
 		lines = append(lines, describeLogin(l)...)
 	}
 	for _, w := range r.Warnings {
-		lines = append(lines, []string{"WARNING", clean(w)})
+		lines = append(lines, []string{"WARNING", cleanWord(w)})
 	}
 	return align(lines, nil)
 }
@@ -146,7 +146,7 @@ func describePartition(p inspect.Partition) string {
 	if v == nil {
 		return text + ", no known file system"
 	}
-	return clean(fmt.Sprintf("%s, %s %s (%s), %s used, %s free", text, v.Type, v.Label, v.ID, size(max(0, v.Size-v.Free)), size(v.Free)))
+	return cleanWord(fmt.Sprintf("%s, %s %s (%s), %s used, %s free", text, v.Type, v.Label, v.ID, size(max(0, v.Size-v.Free)), size(v.Free)))
 }
 
 func describeSystem(s inspect.System) string {
@@ -166,10 +166,10 @@ func describeLogin(l inspect.Login) (lines [][]string) {
 		what = "logged in at the console by itself"
 	}
 	if what != "" {
-		lines = append(lines, []string{"login", clean(fmt.Sprintf("%s: %s", l.User, what))})
+		lines = append(lines, []string{"login", cleanWord(fmt.Sprintf("%s: %s", l.User, what))})
 	}
 	for _, k := range l.Keys {
-		lines = append(lines, []string{"login", clean(fmt.Sprintf("%s: key %s (%s) %s", l.User, k.Fingerprint, k.Type, k.Comment))})
+		lines = append(lines, []string{"login", cleanWord(fmt.Sprintf("%s: key %s (%s) %s", l.User, k.Fingerprint, k.Type, k.Comment))})
 	}
 	return lines
 }

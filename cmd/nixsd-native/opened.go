@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"syscall"
 
 	"nixsd-native/internal/monitor"
 )
@@ -16,7 +17,7 @@ const readerArg0 = "nixsd-native-reader"
 
 // A fileJob is a job that needs nothing but the files that its command line names. If
 // root runs it, they are opened, and what they hold is read by a process that may do
-// nothing else: the caller, or nobody.
+// nothing else: the caller's, or that of an id that nobody has.
 type fileJob interface {
 	job
 	opens() (names []string)
@@ -35,9 +36,6 @@ type openingJob interface {
 	fileJob
 	open(name string) (*os.File, error)
 }
-
-// nobody is the id that Linux gives to those without one (user_namespaces(7)).
-const nobody = 65534
 
 // readerVariables are what the reader gets besides: it is nobody but the caller.
 var readerVariables = []string{"PATH", "SSH_AUTH_SOCK"}
@@ -71,14 +69,18 @@ func runFileJob(ctx context.Context, a *app, j fileJob, args []string) int {
 	if err != nil {
 		return report(a.errs, err)
 	}
-	as := monitor.Identity{UID: nobody, GID: nobody, Group: nobody}
 	uid, gid, called := monitor.Caller(a.env["SUDO_UID"], a.env["SUDO_GID"])
-	if called {
-		as = monitor.Identity{UID: uid, GID: gid, Group: gid}
-	}
 	if _, writes := j.(callerJob); os.Geteuid() != 0 || writes && !called {
 		j.take(files)
 		return report(a.errs, j.run(ctx, a))
+	}
+	as := monitor.Identity{UID: uid, GID: gid, Group: gid}
+	if !called { // nor nobody, who may be somebody: daemons are
+		ids, err := freeIDs()
+		if err != nil {
+			return report(a.errs, err)
+		}
+		as = monitor.Identity{UID: ids.worker(), GID: ids.worker(), Group: ids.worker()}
 	}
 	w, err := monitor.Start(monitor.Command{Args: append([]string{readerArg0}, args...), Env: a.env.list(slices.Concat(passedOn, readerVariables)), Files: files, As: as})
 	if err != nil {
@@ -105,6 +107,7 @@ func readerMain(args []string) int {
 	j := parsed.(fileJob)
 	var files []*os.File
 	for i, name := range j.opens() {
+		syscall.CloseOnExec(3 + i) // what it starts, as QEMU, gets only what it is given
 		files = append(files, os.NewFile(uintptr(3+i), name))
 	}
 	j.take(files)

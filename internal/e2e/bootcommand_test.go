@@ -2,10 +2,12 @@ package e2e
 
 import (
 	"encoding/pem"
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 
@@ -44,9 +46,14 @@ func TestBootCommand(t *testing.T) {
 	must(t, job{as: u, args: p.with("inject", "--demo", "--offline", image, "--ssh-host-key", key)})
 	as := u
 	if os.Geteuid() == 0 {
-		as = root() // who opens the files; nobody runs the machine
+		as = root() // who opens the files; an id that nobody has runs the machine
 	}
-	r = must(t, job{as: as, args: []string{"boot", "--check", "-i", id, image}})
+	booting := start(t, job{as: as, args: []string{"boot", "--check", "-i", id, image}})
+	mustHaveOnlyImage(t, booting, id)
+	r = booting.wait()
+	if r.status != 0 {
+		t.Fatalf("boot = %d, %s", r.status, r.errs)
+	}
 	if !strings.Contains(r.out, "host key "+fingerprint) {
 		t.Errorf("with an injected host key it prints %q; want %s", r.out, fingerprint)
 	}
@@ -55,6 +62,29 @@ func TestBootCommand(t *testing.T) {
 	testUnheard(t, u, image)
 	testBroken(t, u, image, id)
 	check(t)
+}
+
+// mustHaveOnlyImage looks at a running QEMU, in which a guest may have taken over: it is
+// neither root nor nobody, and has no key open.
+func mustHaveOnlyImage(t *testing.T, p *process, key string) {
+	t.Helper()
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+		for _, d := range descendants(p.cmd.Process.Pid) {
+			if d.name != "qemu-system-aar" { // as the kernel cuts it
+				continue
+			}
+			if uid, _, _ := strings.Cut(statusOf(fmt.Sprintf("/proc/%d/status", d.pid))["Uid"], " "); uid == "0" || uid == "65534" {
+				t.Errorf("QEMU runs as uid %s", uid)
+			}
+			for _, f := range descriptors(d.pid) {
+				if f.link == key {
+					t.Error("QEMU has the private key open")
+				}
+			}
+			return
+		}
+	}
+	t.Error("QEMU was not seen")
 }
 
 // testUnheard boots with a console whose reader goes away, at which QEMU itself goes on.

@@ -11,16 +11,22 @@ func TestArgs(t *testing.T) {
 	m := Machine{UBoot: "/u-boot.bin", Memory: 512, CPUs: 2, Port: 2222, MAC: "02:00:00:00:00:01"}
 	got := strings.Join(m.Args(), " ")
 	for _, want := range []string{
-		"-machine virt -accel tcg", "-serial stdio", "-smp 2 -m 512 -bios /u-boot.bin", "snapshot=on,file=/dev/fdset/1",
+		"-machine virt -accel tcg", "-serial stdio", "-monitor none", "restrict=on,", "-smp 2 -m 512 -bios /u-boot.bin", "snapshot=on,file=/dev/fdset/1",
 		"hostfwd=tcp:127.0.0.1:2222-:22", "mac=02:00:00:00:00:01",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("args %q; want %q in them", got, want)
 		}
 	}
-	m.KVM, m.Console = true, true
-	if all := m.Args(); !slices.Contains(all, "kvm") || !slices.Contains(all, "-nographic") || slices.Contains(all, "tcg") {
-		t.Errorf("args %q; want kvm and a console", all)
+	m.KVM, m.Console, m.Network, m.Confine = true, true, true, true
+	all := strings.Join(m.Args(), " ")
+	for _, want := range []string{"-accel kvm", "mux=on", "-monitor none", "restrict=off,", "spawn=deny"} {
+		if !strings.Contains(all, want) {
+			t.Errorf("args %q; want %q in them", all, want)
+		}
+	}
+	if strings.Contains(all, "tcg") {
+		t.Errorf("args %q; want KVM alone", all)
 	}
 }
 

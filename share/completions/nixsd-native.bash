@@ -55,7 +55,7 @@ _nixsd_native_command() {
     update) flags='--nixos-release --nixpkgs --nixpkgs-sha256 --nix --nix-sha256 --lock-file --channel-mirror --nix-mirror --flake --qemu-deb --qemu-sha256 --qemu-suite --debian-mirror --offline --state-dir --cache-dir --log-format --json --verbose -v --quiet -q --help -h' first='' rest='file' ;;
     bundle) flags='--demo --sources --ssh-key --nixos-release --nixpkgs --nixpkgs-sha256 --nix --nix-sha256 --lock-file --channel-mirror --nix-mirror --flake --attr --patch --apply-resize2fs-patch --disable-zfs --qemu-deb --qemu-sha256 --qemu-suite --debian-mirror --offline --emulation --substituter --trusted-public-key --assembly --state-dir --cache-dir --log-format --json --verbose -v --quiet -q --help -h' first='create verify' rest='file' ;;
     inspect) flags='--json --help -h' first='' rest='file' ;;
-    boot) flags='--check --timeout --identity -i --verbose -v --port --memory --cpus --u-boot --help -h' first='' rest='file' ;;
+    boot) flags='--check --timeout --identity -i --verbose -v --network --port --memory --cpus --u-boot --help -h' first='' rest='file' ;;
     inject) flags='--file --wifi --wifi-passphrase-file --ssh-host-key --age-key --demo --nixos-release --nixpkgs --nixpkgs-sha256 --nix --nix-sha256 --lock-file --channel-mirror --nix-mirror --flake --debian-mirror --offline --bundle --substituter --trusted-public-key --state-dir --cache-dir --log-format --json --verbose -v --quiet -q --help -h' first='' rest='file' ;;
     flash) flags='--yes --serial --log-format --json --quiet -q --help -h' first='' rest='file' ;;
     explain) flags='--json --help -h' first='' rest='file' ;;

@@ -190,6 +190,7 @@ complete -c nixsd-native -n '__nixsd_native_is boot' -l check -d 'see whether it
 complete -c nixsd-native -n '__nixsd_native_is boot' -l timeout -d 'how long --check may take' -x
 complete -c nixsd-native -n '__nixsd_native_is boot' -s i -l identity -d 'private key file that --check logs in with (default ssh-agent\'s and ~/.ssh/id_*)' -r -F
 complete -c nixsd-native -n '__nixsd_native_is boot' -s v -l verbose -d 'with --check, print what the console shows'
+complete -c nixsd-native -n '__nixsd_native_is boot' -l network -d 'let it reach the network and what listens on this machine'
 complete -c nixsd-native -n '__nixsd_native_is boot' -l port -d 'port of 127.0.0.1 for ssh (default a free one)' -x
 complete -c nixsd-native -n '__nixsd_native_is boot' -l memory -d 'the machine\'s memory in MiB' -x
 complete -c nixsd-native -n '__nixsd_native_is boot' -l cpus -d 'the machine\'s processors' -x
