@@ -13,8 +13,8 @@ import (
 )
 
 // The image is the same again after "clean --all", made from an empty state and
-// without a network, although the first try to install Nix was killed; and made by a
-// user with subordinate ids.
+// without a network, although the first try to install Nix was killed; made by a user with
+// subordinate ids; and on a file system on which files take other room.
 func TestSameImageAgain(t *testing.T) {
 	testenv.OnDemand(t, "long")
 	check := mustStay(t)
@@ -55,6 +55,14 @@ func TestSameImageAgain(t *testing.T) {
 		}
 		checkStoreOwners(t, mapped)
 		builderAttacks(t, subordinate(t, nil), mapped, true)
+	})
+	t.Run("xfs", func(t *testing.T) {
+		d := newDisk(t, user(), "xfs", "same")
+		d.cache = u.cache
+		must(t, job{as: d.caller, isolated: true, args: buildArgs(t, d.caller, d.places, "out", "--offline")})
+		if got := manifestIn(t, filepath.Join(d.home, "out")).SHA256; got != want {
+			t.Errorf("the image's sha256 is %s; want %s", got, want)
+		}
 	})
 	check(t)
 }
