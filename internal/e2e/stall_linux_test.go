@@ -29,9 +29,9 @@ func TestStall(t *testing.T) {
 			name, command, timeout string
 			want                   int
 		}{
-			{"idle", "sleep 12", "3s", 1},
-			{"busy", "end=$(( $(date +%s) + 12 )); while [ $(date +%s) -lt $end ]; do :; done", "3s", 0},
-			{"idle, not watched", "sleep 6", "0", 0},
+			{"idle", "sleep 6", "2s", 1},
+			{"busy", "end=$(( $(date +%s) + 6 )); while [ $(date +%s) -lt $end ]; do :; done", "2s", 0},
+			{"idle, not watched", "sleep 4", "0", 0},
 		} {
 			config := c.write(t, "stall/sd-card.nix", afterImage(t, tt.command+" # "+tt.name))
 			r := must(t, job{as: c.caller, args: buildArgs(t, c.caller, c.places, "stall-out", "--offline", "--stall-timeout", tt.timeout, config)})
