@@ -123,6 +123,7 @@ func errnoError(errno syscall.Errno) error {
 // cutDuring runs a job and cuts the power when wait returns, or when the job ends.
 func (d *disk) cutDuring(t *testing.T, j job, wait func(p *process)) {
 	t.Helper()
+	syscall.Sync() // what this test wrote
 	p := start(t, j)
 	wait(p)
 	d.cut(t)
@@ -259,7 +260,6 @@ func buildCuts(t *testing.T, kind string, p places) {
 	sums := []string{testenv.SHA256(t, out), ""}
 	built := must(t, job{as: d.caller, isolated: true, args: buildArgs(t, d.caller, d.places, "out", "--offline", config)})
 	sums[1] = testenv.SHA256(t, out)
-	syscall.Sync() // what this test wrote
 	moments := []func(*process){func(p *process) { p.await("the image is built", building(imageName)) }}
 	for range testenv.Times(0, 9) {
 		moments = append(moments, within(built.took))
