@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+
+	"nixsd-native/internal/durable"
 )
 
 // readJournal is nil if there is no journal or none that can be trusted.
@@ -40,7 +42,7 @@ func (s *share) writeJournal(j Journal) error {
 	if err := s.root.Rename(journalTemp, journalFile); err != nil {
 		return err
 	}
-	return s.syncFolder()
+	return durable.Folder(s.root.Open("."))
 }
 
 func (s *share) removeJournal() error {
@@ -48,13 +50,5 @@ func (s *share) removeJournal() error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	return errors.Join(err, s.syncFolder())
-}
-
-func (s *share) syncFolder() error {
-	dir, err := s.root.Open(".")
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return errors.Join(err, durable.Folder(s.root.Open(".")))
 }

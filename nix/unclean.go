@@ -9,6 +9,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"nixsd-native/internal/durable"
 )
 
 // Nix registers store paths without waiting until they are on disk, and its settings
@@ -77,12 +79,7 @@ func (s Store) markUnclean(root *os.Root) error {
 	if err := errors.Join(f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	dir, err := root.Open(ownDir)
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	return dir.Sync()
+	return durable.Folder(root.Open(ownDir))
 }
 
 // installation finds any Nix that is installed. If there is none that works, lack says

@@ -14,9 +14,9 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"nixsd-native/internal/deb"
+	"nixsd-native/internal/durable"
 )
 
 // FileName is what the emulator is called on disk, whatever its package calls it.
@@ -104,15 +104,7 @@ func unpackTo(dest string, data []byte, p Package) (sum string, err error) {
 	if err := os.Rename(tmp.Name(), dest); err != nil {
 		return "", err
 	}
-	dir, err := os.Open(filepath.Dir(dest))
-	if err != nil {
-		return "", err
-	}
-	defer dir.Close()
-	if err := dir.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) { // some file systems cannot
-		return "", err
-	}
-	return sum, nil
+	return sum, durable.Folder(os.Open(filepath.Dir(dest)))
 }
 
 // Unpack writes the emulator of the Debian package r to w and returns its sha256

@@ -9,8 +9,8 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"syscall"
 
+	"nixsd-native/internal/durable"
 	"nixsd-native/sandbox"
 )
 
@@ -117,18 +117,5 @@ func replaceFile(name string, data []byte) error {
 		os.Remove(tmp.Name())
 		return err
 	}
-	return syncEntry(name)
-}
-
-// syncEntry makes last that a file has its name.
-func syncEntry(name string) error {
-	dir, err := os.Open(filepath.Dir(name))
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	if err := dir.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) { // some file systems cannot
-		return err
-	}
-	return nil
+	return durable.Folder(os.Open(filepath.Dir(name)))
 }

@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"nixsd-native/internal/durable"
 )
 
 const (
@@ -177,7 +179,7 @@ func (c *Cache) commit(s *sink, sum, name string) (string, error) {
 	if err == nil {
 		s.file.Close()
 		s.file = nil
-		err = syncDir(c.dir)
+		err = durable.Folder(os.Open(c.dir))
 	}
 	if err != nil {
 		return "", &StorageError{Dir: c.dir, Err: err}

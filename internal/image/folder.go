@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"nixsd-native/internal/durable"
 )
 
 // An Owner is who gets the files; the zero value means whoever runs this.
@@ -221,12 +223,7 @@ func (p *Pending) Discard() {
 
 // sync makes names durable.
 func (f *Folder) sync() error {
-	dir, err := f.root.Open(".")
-	if err != nil {
-		return &OutputError{f.path, err}
-	}
-	defer dir.Close()
-	if err := dir.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) { // some file systems cannot
+	if err := durable.Folder(f.root.Open(".")); err != nil {
 		return &OutputError{f.path, err}
 	}
 	return nil
