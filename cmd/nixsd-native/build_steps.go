@@ -201,9 +201,11 @@ func (b *build) explainNetwork(err error) error {
 	if b.demo || !is[*fetch.NetworkError](err) || is[*fetch.HashError](err) {
 		return err
 	}
-	return &codedError{exitNetwork, err.Error(), append(hints(err),
-		"or name mirrors of nixos.org's hosts: --channel-mirror, --nix-mirror, --substituter",
-		"or see whether this machine can do the rest: build --demo needs a Debian mirror only")}
+	advice := append(hints(err), "or name mirrors of nixos.org's hosts: --channel-mirror, --nix-mirror, --substituter")
+	if !b.evaluated { // inject and shell build nothing
+		advice = append(advice, "or see whether this machine can do the rest: build --demo needs a Debian mirror only")
+	}
+	return &codedError{exitNetwork, err.Error(), advice}
 }
 
 // bootstrapAndLock makes a lock, if there is none, once the inputs proved to be what

@@ -46,8 +46,10 @@ func (j *flashJob) openImage() (*flash.Image, error) {
 	for _, p := range parts {
 		im.Need(p.Start + p.Size)
 	}
-	if info, err := j.files[flashImage].Stat(); err == nil && info.Mode().IsRegular() && length == info.Size() && im.Size > length {
-		return nil, j.imageError(fmt.Errorf("its partitions end at %d bytes, but it has only %d: it is cut off", im.Size, length))
+	if info, err := j.files[flashImage].Stat(); err == nil && info.Mode().IsRegular() && length == info.Size() {
+		if err := inspect.CutOff(parts, length); err != nil {
+			return nil, j.imageError(err)
+		}
 	}
 	if sum := j.expectedSum(); sum != "" {
 		im.Expect(sum, sha256.New())

@@ -21,8 +21,9 @@ type injectJob struct {
 	nixosFlags
 	cacheFlags
 	injectFlags
-	demo  bool
-	image string
+	demo   bool
+	image  string
+	ofDemo bool // of prepare: so the image is
 }
 
 func injectCommand() command {
@@ -114,7 +115,7 @@ func (j *injectJob) run(ctx context.Context, a *app) error {
 		}},
 	})
 	b.close()
-	if err = b.finish(err); err != nil {
+	if err = b.finish(j.explain(err)); err != nil {
 		return err
 	}
 	if j.json {
@@ -131,11 +132,10 @@ func (j *injectJob) prepare(ctx context.Context, b *build) error {
 	if err := b.readSecrets(ctx, &b.job.injectFlags); err != nil {
 		return err
 	}
-	src, err := j.open(b)
-	if err != nil {
+	if err := j.look(b); err != nil {
 		return err
 	}
-	src.Close()
+	var err error
 	if b.fileName, err = b.privileges.OpenOutput(); err != nil {
 		return err
 	}
@@ -143,6 +143,28 @@ func (j *injectJob) prepare(ctx context.Context, b *build) error {
 		return err
 	}
 	return b.lockState(ctx)
+}
+
+// look refuses an image that is damaged, or where something cannot be put, before there is
+// more to wait for.
+func (j *injectJob) look(b *build) error {
+	src, err := j.open(b)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	in := &injection{build: b, name: j.image, file: src}
+	err = in.look()
+	j.ofDemo = in.demo
+	return err
+}
+
+// explain adds, where nothing came from a network, that the demo's image needs less of it.
+func (j *injectJob) explain(err error) error {
+	if !j.ofDemo || j.demo || exitCode(err) != exitNetwork {
+		return err
+	}
+	return &codedError{exitNetwork, err.Error(), append(hints(err), "or, as this is the demo's image, use the demo's tools, which need a Debian mirror or what its build fetched: nixsd-native inject --demo "+quoted(j.image)+" …")}
 }
 
 // open opens the image, and refuses what is none that can be changed.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 
+	"nixsd-native/internal/demo"
 	"nixsd-native/internal/image"
 	"nixsd-native/internal/inject"
 	"nixsd-native/internal/inspect"
@@ -39,6 +40,7 @@ type injection struct {
 	*build
 	name string // for people
 	file *os.File
+	demo bool // it is the demo's
 	root *inspect.Files
 	plan *inject.Plan
 }
@@ -79,11 +81,15 @@ func (in *injection) openRoot() error {
 	}
 	report, err := inspect.Read(in.file, info.Size())
 	if err == nil {
+		err = inspect.CutOff(report.Partitions, report.Size)
+	}
+	if err == nil {
 		in.root, err = inspect.Root(in.file, report)
 	}
 	if err != nil {
 		return in.damaged(err)
 	}
+	in.demo = report.System.Name == demo.SystemName
 	if !in.root.Volume.Clean {
 		return in.damaged(errors.New("the root file system was not unmounted cleanly, or has errors"))
 	}

@@ -13,6 +13,9 @@ import (
 // Suite is the Debian suite that the demo is made of.
 const Suite = "trixie"
 
+// SystemName is what the demo's system calls itself (NAME in os-release).
+const SystemName = "NixOS demo"
+
 // Board is the Debian architecture of the boards.
 const Board = "arm64"
 

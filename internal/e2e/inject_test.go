@@ -51,6 +51,10 @@ func (c caller) newHostKey(t *testing.T) (file, text, fingerprint string) {
 	return c.write(t, "secrets/host", text), text, ssh.FingerprintSHA256(signer.PublicKey())
 }
 
+// ageKeyText is a file like age-keygen makes, with the identity of age's own tests.
+const ageKeyText = "# created: 2026-07-01T12:00:00Z\n# public key: age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj\n" +
+	"AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX\n"
+
 // leaks lists the files below folders that hold any of the secrets.
 func leaks(t *testing.T, secrets []string, folders ...string) (all []string) {
 	t.Helper()
@@ -104,13 +108,14 @@ func testInject(t *testing.T, c caller, p places) {
 	key, keyText, _ := c.newHostKey(t)
 	odd := c.write(t, "secrets/odd name", "s3kr1t of an odd name")
 	pass := c.write(t, "secrets/pass", "correct horse battery\n")
+	age := c.write(t, "secrets/age", ageKeyText)
 	image := c.copyImage(t, "inject/card.img")
 	before, err := os.ReadFile(image)
 	if err != nil {
 		t.Fatal(err)
 	}
 	sum := c.write(t, "inject/card.img.sha256", "old\n")
-	args := p.with("inject", "--demo", "--offline", image, "--ssh-host-key", key, "--wifi", "my net", "--wifi-passphrase-file", pass,
+	args := p.with("inject", "--demo", "--offline", image, "--ssh-host-key", key, "--age-key", age, "--wifi", "my net", "--wifi-passphrase-file", pass,
 		"--file", odd+`:/home/nixos/.config/a "b" c:0640:1000:100`, "--file", pass+":/etc/hostname:0644",
 		"--file", c.write(t, "secrets/zeros", "begin"+string(make([]byte, 64<<10))+"end")+":/etc/zeros")
 	r := must(t, job{as: c, args: args})
@@ -132,7 +137,7 @@ func testInject(t *testing.T, c caller, p places) {
 		t.Errorf("%v, %v; want -rw------- of %d", info.Mode(), err, c.uid)
 	}
 	// The key's second line, and what is derived from the passphrase and stands in the image.
-	secrets := []string{strings.Split(keyText, "\n")[1], "s3kr1t of an odd name", "correct horse battery", "psk_my_20net="}
+	secrets := []string{strings.Split(keyText, "\n")[1], "s3kr1t of an odd name", "correct horse battery", "psk_my_20net=", "AGE-SECRET-KEY-1"}
 	if all := leaks(t, secrets, p.state, p.cache); len(all) > 0 {
 		t.Errorf("secrets are in %q", all)
 	}
@@ -155,6 +160,7 @@ func checkInjected(t *testing.T, image, keyText string) {
 		`/home/nixos/.config`:           "Mode:  0700",
 		`/home/nixos/.config/a ""b"" c`: "Mode:  0640",
 		"/etc/hostname":                 "Mode:  0644",
+		"/var/lib/sops-nix/key.txt":     "Mode:  0600",
 	} {
 		if out := debugfs(t, image, `stat "`+path+`"`); !strings.Contains(out, want) {
 			t.Errorf("%s: %s; want %s", path, out, want)
@@ -162,6 +168,9 @@ func checkInjected(t *testing.T, image, keyText string) {
 	}
 	if got := debugfs(t, image, "cat /etc/ssh/ssh_host_ed25519_key"); strings.TrimSpace(got) != strings.TrimSpace(keyText) {
 		t.Errorf("the host key is %d bytes, others than it should", len(got))
+	}
+	if got := debugfs(t, image, "cat /var/lib/sops-nix/key.txt"); strings.TrimSpace(got) != strings.TrimSpace(ageKeyText) {
+		t.Errorf("the age key is %d bytes, others than it should", len(got))
 	}
 	if got := debugfs(t, image, "cat /etc/hostname"); strings.TrimSpace(got) != "correct horse battery" {
 		t.Errorf("what was there is not replaced: %q", got)
@@ -215,8 +224,27 @@ func testRefused(t *testing.T, c caller, p places, image, small string) {
 			t.Errorf("%s: the image has changed", name)
 		}
 	}
+	testUnfit(t, c, p, image, small)
 	if got := listing(t, filepath.Dir(image)); len(got) != 2 {
 		t.Errorf("beside the image lie %q", got)
+	}
+}
+
+// testUnfit tries a cut-off image, and the demo's without --demo; nothing is fetched for
+// what cannot be.
+func testUnfit(t *testing.T, c caller, p places, image, small string) {
+	t.Helper()
+	cut := c.write(t, "secrets/cut.img", "")
+	output(t, "dd", "if="+image, "of="+cut, "bs=1M", "count=50", "status=none")
+	r := run(t, job{as: c, args: p.with("inject", "--demo", "--log-format", "plain", "--offline", cut, "--file", small+":/x")})
+	r.mustBeClear(t, "cut off", exitVerify, "it is cut off")
+	if strings.Contains(r.errs, "getting the inputs") {
+		t.Errorf("inputs are fetched for an image that is cut off:\n%s", r.errs)
+	}
+	r = run(t, job{as: c, args: p.with("inject", "--log-format", "plain", "--offline", image, "--file", small+":/x")})
+	r.mustBeClear(t, "without --demo", exitNetwork, "offline")
+	if !strings.Contains(r.errs, "nixsd-native inject --demo "+image) {
+		t.Errorf("no hint names --demo:\n%s", r.errs)
 	}
 }
 

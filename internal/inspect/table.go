@@ -100,6 +100,19 @@ func (d *disk) checkGPT() error {
 	return nil
 }
 
+// CutOff is the error of an image of so many bytes that ends before its partitions do, or
+// nil.
+func CutOff(all []Partition, size int64) error {
+	end := int64(0)
+	for _, p := range all {
+		end = max(end, p.Start+p.Size)
+	}
+	if end <= size {
+		return nil
+	}
+	return fmt.Errorf("its partitions end at %d bytes, but it has only %d: it is cut off", end, size)
+}
+
 func (d *disk) checkTable() error {
 	r := d.report
 	if len(r.Partitions) == 0 {
