@@ -217,21 +217,23 @@ func (b *build) copyInjected(ctx context.Context, t *target, name string, dst, s
 			return sum, nil, err
 		}
 	}
-	progress := func(done, total int64) { b.rep.Bytes(name, done, total) }
+	progress := func(doing string) func(done, total int64) {
+		return func(done, total int64) { b.rep.Bytes(doing+" "+name, done, total) }
+	}
 	copyWhole := image.Copy
 	if strings.HasSuffix(t.imagePath, ".zst") {
 		copyWhole = image.Decompress
 	}
-	if _, err := copyWhole(ctx, whole, src, progress); err != nil {
+	if _, err := copyWhole(ctx, whole, src, progress("copying")); err != nil {
 		return sum, nil, err
 	}
 	if err := b.injectInto(ctx, name, whole); err != nil {
 		return sum, nil, err
 	}
 	if whole == dst {
-		sum, err := image.Measure(ctx, dst, progress)
+		sum, err := image.Measure(ctx, dst, progress("reading"))
 		return sum, nil, err
 	}
-	sum, packed, err := image.Compress(ctx, dst, whole, progress)
+	sum, packed, err := image.Compress(ctx, dst, whole, progress("compressing"))
 	return sum, &plainRecord{packed.SHA256, packed.Size}, err
 }

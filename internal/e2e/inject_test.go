@@ -122,6 +122,9 @@ func testInject(t *testing.T, c caller, p places) {
 	if strings.TrimSpace(r.out) != image {
 		t.Errorf("it prints %q; want %s", r.out, image)
 	}
+	if strings.Count(r.errs, "copied card.img") != 1 || strings.Count(r.errs, "\nread card.img") != 1 {
+		t.Errorf("it does not tell once that it copied the image, and read it:\n%s", r.errs)
+	}
 	checkInjected(t, image, keyText)
 	after, err := os.ReadFile(image)
 	if err != nil {
