@@ -29,8 +29,8 @@ func inspectCommand() command {
 		args:    "IMAGE",
 		summary: "tell what an image holds, and whether it would boot",
 		help: `IMAGE is a .img, a .img.zst, or the device of an SD card. It is only read, and
-nothing is mounted. Each warning is about something that would keep the card
-from booting, or everybody out.`,
+nothing is mounted. Each warning is about something that may keep the card from
+booting, or everybody out. If no board would boot it, the exit code is 4.`,
 		new: func(fs *pflag.FlagSet) job {
 			j := new(inspectJob)
 			fs.BoolVar(&j.json, "json", false, "print one JSON object")
@@ -65,9 +65,13 @@ func (j *inspectJob) run(ctx context.Context, a *app) error {
 		return err
 	}
 	if j.json {
-		return json.NewEncoder(a.out).Encode(r)
+		err = json.NewEncoder(a.out).Encode(r)
+	} else {
+		_, err = fmt.Fprintln(a.out, strings.Join(describeImage(j.name, r), "\n"))
 	}
-	_, err = fmt.Fprintln(a.out, strings.Join(describeImage(j.name, r), "\n"))
+	if err == nil && len(r.Broken) > 0 {
+		return &codedError{exitVerify, fmt.Sprintf("%s would not boot: %s", j.name, r.Broken[0]), []string{"copy the image again if it was copied, or build it again"}}
+	}
 	return err
 }
 

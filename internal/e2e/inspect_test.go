@@ -60,11 +60,28 @@ func TestInspect(t *testing.T) {
 		}
 	}
 	compare("compressed", inspectImage(t, u, packed))
+	testCutOff(t, u, img)
 	t.Run("device", func(t *testing.T) {
 		testenv.NeedRoot(t)
 		compare("a device, by root", inspectImage(t, root(), loopDevice(t, img)))
 	})
 	check(t)
+}
+
+// testCutOff has inspect tell of an image that no board would boot, in both ways.
+func testCutOff(t *testing.T, u caller, img string) {
+	t.Helper()
+	cut := u.write(t, "inspect/cut.img", "")
+	output(t, "dd", "if="+img, "of="+cut, "bs=1M", "count=50", "status=none")
+	r := run(t, job{as: u, args: []string{"inspect", cut}})
+	if r.status != exitVerify || !strings.Contains(r.out, "WARNING") || !strings.Contains(r.errs, "would not boot: partition 2 ends at ") {
+		t.Errorf("inspect of what is cut off = %d, %s\n%s", r.status, r.out, r.errs)
+	}
+	r = run(t, job{as: u, args: []string{"inspect", "--json", cut}})
+	var report inspect.Report
+	if err := json.Unmarshal([]byte(r.out), &report); err != nil || r.status != exitVerify || len(report.Warnings) == 0 {
+		t.Errorf("inspect --json of what is cut off = %d, %s, %v", r.status, r.out, err)
+	}
 }
 
 // loopDevice makes a file a device for the time of the test.

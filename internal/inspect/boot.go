@@ -30,15 +30,15 @@ func (d *disk) readBoot() {
 			if t == nil || !t.has(menu) {
 				continue
 			}
-			if !p.Bootable && len(r.Warnings) == 0 {
-				r.warn("the boot menu is on partition %d, which is not marked bootable", p.Number)
+			if !p.Bootable && p.Number != parts[0].Number {
+				r.fail("the boot menu is on partition %d, which is not marked bootable", p.Number)
 			}
 			r.Boot = parseMenu(t.text(menu), path.Dir(menu))
 			d.checkEntries(t)
 			return
 		}
 	}
-	r.warn("there is no boot menu (extlinux/extlinux.conf) for u-boot")
+	r.fail("there is no boot menu (extlinux/extlinux.conf) for u-boot")
 }
 
 // checkFirmware warns if a FAT partition is there for a board's firmware, but has none.
@@ -55,19 +55,26 @@ func (d *disk) checkFirmware() {
 func (d *disk) checkEntries(t *tree) {
 	r := d.report
 	if len(r.Boot) == 0 {
-		r.warn("the boot menu is empty")
+		r.fail("the boot menu is empty")
 		return
 	}
-	for _, e := range r.Boot {
-		for _, file := range []struct{ what, path string }{{"kernel", e.Kernel}, {"initrd", e.Initrd}, {"device tree", e.FDT}, {"folder of device trees", e.FDTDir}} {
+	for i, e := range r.Boot {
+		tell := r.warn
+		if i == 0 { // what starts by itself
+			tell = r.fail
+		}
+		for _, file := range []struct{ what, path string }{{"kernel", e.Kernel}, {"initrd", e.Initrd}, {"device tree", e.FDT}} {
 			if file.path != "" && !t.has(file.path) {
-				r.warn("boot entry %q: its %s %s is not there", e.Label, file.what, file.path)
+				tell("boot entry %q: its %s %s is not there", e.Label, file.what, file.path)
 			}
 		}
+		if e.FDTDir != "" && !t.has(e.FDTDir) { // u-boot goes on with the firmware's
+			r.warn("boot entry %q: its folder of device trees %s is not there", e.Label, e.FDTDir)
+		}
 		if e.Kernel == "" {
-			r.warn("boot entry %q names no kernel", e.Label)
+			tell("boot entry %q names no kernel", e.Label)
 		} else if head, err := t.head(e.Kernel, 64); err == nil && !isKernel(head) {
-			r.warn("boot entry %q: %s is no kernel for AArch64", e.Label, e.Kernel)
+			tell("boot entry %q: %s is no kernel for AArch64", e.Label, e.Kernel)
 		}
 	}
 	d.checkRoot(r.Boot[0])
@@ -100,7 +107,7 @@ func (d *disk) checkRoot(e Entry) {
 	} {
 		want, ok := strings.CutPrefix(root, kind)
 		if ok && !slices.ContainsFunc(d.report.Partitions, func(p Partition) bool { return p.Volume != nil && get(*p.Volume) == want }) {
-			d.report.warn("boot entry %q: no file system is %s", e.Label, root)
+			d.report.fail("boot entry %q: no file system is %s", e.Label, root)
 		}
 	}
 }

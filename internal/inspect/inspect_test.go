@@ -48,31 +48,33 @@ func TestNixOS(t *testing.T) {
 // fingerprint of the sample's key, as ssh-keygen -lf prints it.
 const fingerprint = "+7AEe6bQAIBFlIqb1bxVhMkoifYYIWc+V8+Yrn07SGc"
 
-// What keeps a board from booting, or everybody out, is warned of.
+// What keeps a board from booting, or everybody out, is warned of; that no board could boot
+// is told from the rest.
 func TestWarnings(t *testing.T) {
 	const menu = "/boot/extlinux/extlinux.conf"
 	for name, c := range map[string]struct {
 		change func(s *sample)
 		says   string
+		boots  bool
 	}{
-		"cut off":           {func(s *sample) { s.size = extStart + extSize - 1<<20 }, "cut off"},
-		"not bootable":      {func(s *sample) { s.bootable = 0 }, "no partition is marked bootable"},
-		"other bootable":    {func(s *sample) { s.bootable = 1 }, "partition 2, which is not marked bootable"},
-		"no firmware":       {func(s *sample) { s.firmware = nil }, "partition 1 (FIRMWARE) is empty"},
-		"no menu":           {func(s *sample) { delete(s.root, menu) }, "no boot menu"},
-		"empty menu":        {func(s *sample) { s.root[menu] = "DEFAULT x\n" }, "the boot menu is empty"},
-		"no kernel":         {func(s *sample) { delete(s.root, "/boot/nixos/x-linux-Image") }, "kernel /boot/nixos/x-linux-Image is not there"},
-		"no initrd":         {func(s *sample) { delete(s.root, "/boot/nixos/x-initrd") }, "initrd /boot/nixos/x-initrd is not there"},
-		"no device trees":   {func(s *sample) { delete(s.root, "/boot/nixos/x-dtbs/board.dtb") }, "folder of device trees /boot/nixos/x-dtbs"},
-		"kernel for x86":    {func(s *sample) { s.root["/boot/nixos/x-linux-Image"] = strings.Repeat("x", 512) }, "is no kernel for AArch64"},
-		"other root":        {func(s *sample) { s.label = "OTHER" }, "no file system is LABEL=NIXOS_SD"},
-		"no init":           {func(s *sample) { delete(s.root, top+"/init") }, "is not in the image"},
-		"for another board": {func(s *sample) { s.root[top+"/system"] = "x86_64-linux" }, "the system is for x86_64-linux"},
-		"no sshd":           {func(s *sample) { delete(s.root, store+hash+"-units/multi-user.target.wants/sshd.service") }, "sshd does not start"},
+		"cut off":           {func(s *sample) { s.size = extStart + extSize - 1<<20 }, "cut off", false},
+		"not bootable":      {func(s *sample) { s.bootable = 0 }, "no partition is marked bootable", false},
+		"other bootable":    {func(s *sample) { s.bootable = 1 }, "partition 2, which is not marked bootable", false},
+		"no firmware":       {func(s *sample) { s.firmware = nil }, "partition 1 (FIRMWARE) is empty", true},
+		"no menu":           {func(s *sample) { delete(s.root, menu) }, "no boot menu", false},
+		"empty menu":        {func(s *sample) { s.root[menu] = "DEFAULT x\n" }, "the boot menu is empty", false},
+		"no kernel":         {func(s *sample) { delete(s.root, "/boot/nixos/x-linux-Image") }, "kernel /boot/nixos/x-linux-Image is not there", false},
+		"no initrd":         {func(s *sample) { delete(s.root, "/boot/nixos/x-initrd") }, "initrd /boot/nixos/x-initrd is not there", false},
+		"no device trees":   {func(s *sample) { delete(s.root, "/boot/nixos/x-dtbs/board.dtb") }, "folder of device trees /boot/nixos/x-dtbs", true},
+		"kernel for x86":    {func(s *sample) { s.root["/boot/nixos/x-linux-Image"] = strings.Repeat("x", 512) }, "is no kernel for AArch64", false},
+		"other root":        {func(s *sample) { s.label = "OTHER" }, "no file system is LABEL=NIXOS_SD", false},
+		"no init":           {func(s *sample) { delete(s.root, top+"/init") }, "is not in the image", false},
+		"for another board": {func(s *sample) { s.root[top+"/system"] = "x86_64-linux" }, "the system is for x86_64-linux", false},
+		"no sshd":           {func(s *sample) { delete(s.root, store+hash+"-units/multi-user.target.wants/sshd.service") }, "sshd does not start", true},
 		"nobody": {func(s *sample) {
 			delete(s.root, etc+"/ssh/authorized_keys.d/me")
 			s.root[users] = `{"users":[{"name":"me","hashedPassword":"!"}]}`
-		}, "nobody could log in"},
+		}, "nobody could log in", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := nixOS()
@@ -80,6 +82,9 @@ func TestWarnings(t *testing.T) {
 			r := s.read(t)
 			if !strings.Contains(strings.Join(r.Warnings, "\n"), c.says) {
 				t.Errorf("warnings: %q; want %q", r.Warnings, c.says)
+			}
+			if (len(r.Broken) == 0) != c.boots {
+				t.Errorf("broken: %q; want some: %v", r.Broken, !c.boots)
 			}
 		})
 	}

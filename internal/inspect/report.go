@@ -18,7 +18,8 @@ type Report struct {
 	Partitions []Partition `json:"partitions"`
 	Boot       []Entry     `json:"boot"`     // what u-boot's menu offers, the default first
 	System     System      `json:"system"`   // what the default entry starts
-	Warnings   []string    `json:"warnings"` // each keeps a board from booting, or everybody out
+	Warnings   []string    `json:"warnings"` // each may keep a board from booting, or everybody out
+	Broken     []string    `json:"-"`        // those of them with which no board boots
 }
 
 // A Partition is one entry of the table that is in use.
@@ -100,6 +101,12 @@ func (r *Report) warn(format string, args ...any) {
 		}
 	}
 	r.Warnings = append(r.Warnings, text)
+}
+
+// fail adds a warning of what keeps every board from booting.
+func (r *Report) fail(format string, args ...any) {
+	r.warn(format, args...)
+	r.Broken = append(r.Broken, fmt.Sprintf(format, args...))
 }
 
 // Read reads an image, or a device with one, of so many bytes. Its error is a

@@ -26,10 +26,10 @@ func (d *disk) readSystem(e Entry) {
 		}
 	}
 	if init != "" {
-		r.warn("boot entry %q: its init %s is not in the image", e.Label, init)
+		r.fail("boot entry %q: its init %s is not in the image", e.Label, init)
 		return
 	}
-	r.warn("no file system holds a system to start")
+	r.fail("no file system holds a system to start")
 }
 
 // readNixOS reads a system's store path (nixpkgs: nixos/modules/system/activation/top-level.nix).
@@ -40,7 +40,7 @@ func (d *disk) readNixOS(t *tree, top string) {
 		s.Kernel = release(path.Base(path.Dir(kernel)))
 	}
 	if system := t.text(top + "/system"); system != "" && system != "aarch64-linux" {
-		d.report.warn("the system is for %s", system)
+		d.report.fail("the system is for %s", system)
 	}
 	if !t.has(top + "/kernel") {
 		d.report.warn("the system's kernel is not in the image")

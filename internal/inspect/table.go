@@ -122,7 +122,7 @@ func (d *disk) checkTable() error {
 	for _, p := range r.Partitions {
 		bootable = bootable || p.Bootable
 		if p.Start+p.Size > r.Size {
-			r.warn("partition %d ends at %d bytes, but there are only %d: the image is cut off", p.Number, p.Start+p.Size, r.Size)
+			r.fail("partition %d ends at %d bytes, but there are only %d: the image is cut off", p.Number, p.Start+p.Size, r.Size)
 		}
 	}
 	if !bootable {
