@@ -60,7 +60,7 @@ func (j *flashJob) check(args []string) error {
 	case len(args) > 2:
 		return usageErrorf("", "flash takes one IMAGE and one DEVICE")
 	case j.yes && j.serial == "":
-		return usageErrorf("run \"nixsd-native flash\" for the serial numbers", "--yes needs --serial, so that no other card is overwritten")
+		return usageErrorf("run \"nixsd-native flash\" for the serial numbers; a loop device's is the file behind it", "--yes needs --serial, so that no other card is overwritten")
 	}
 	if err := j.common.checkLogFormat(); err != nil {
 		return err
@@ -156,7 +156,7 @@ func (j *flashJob) tell(a *app, c *openCard, r flash.Result, took time.Duration)
 	if j.common.json {
 		return json.NewEncoder(a.out).Encode(flashRecord{j.image, j.device, c.disk.Serial, r.Image, r.Written, r.Checked, took.Seconds()})
 	}
-	_, err := fmt.Fprintf(a.out, "%s: %s holds it. %s were written in %s, read back, and right. The card can be taken out.\n",
-		clean(j.image), c.disk.Name, size(r.Written), duration(took))
+	_, err := fmt.Fprintf(a.out, "%s: %s holds it: all %s, zeros among them, were read back and are right, after %s. The card can be taken out.\n",
+		clean(j.image), c.disk.Name, size(r.Image), duration(took))
 	return err
 }

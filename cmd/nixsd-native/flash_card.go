@@ -100,7 +100,7 @@ func (j *flashJob) openCard(im *flash.Image) (*openCard, error) {
 	case j.serial != "" && d.Serial == "":
 		return nil, usageErrorf("leave out --yes and --serial, and type its name", "%s does not tell a serial number", d.Name)
 	case j.serial != "" && d.Serial != j.serial:
-		return nil, usageErrorf("run \"nixsd-native flash\" for the disks that there are", "%s has the serial number %s, not %s", d.Name, d.Serial, j.serial)
+		return nil, usageErrorf("name the other card, or this one's number if it is the one you mean", "%s has the serial number %s, not %s", d.Name, d.Serial, j.serial)
 	}
 	return c, nil
 }

@@ -27,10 +27,10 @@ Commands:
 Try it:
   sudo nixsd-native build --demo --ssh-key ~/.ssh/id_ed25519.pub
 
-"nixsd-native COMMAND --help" tells more. On Linux 6.7 and newer no command
-needs root. Exit codes: 0 done, 1 internal error, 2 usage, 3 the host cannot,
-4 verification failed, 5 network, 6 the NixOS build failed, 7 output,
-130 interrupted.
+"nixsd-native COMMAND --help" tells more. On Linux 6.7 and newer no build
+needs root; writing a card does. Exit codes: 0 done, 1 internal error, 2 usage,
+3 the host cannot, 4 verification failed, 5 network, 6 the NixOS build failed,
+7 output, 130 interrupted.
 `)
 }
 

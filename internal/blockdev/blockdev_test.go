@@ -58,6 +58,7 @@ func TestRefused(t *testing.T) {
 		"253:0":  {"dm-0 is made of other disks", ""},
 		"9:127":  {"md127 is made of other disks", ""},
 		"7:1":    {"loop1 has no file behind it", "losetup"},
+		"7:3":    {"loop4p1 is mounted at /mnt/card, with the file of loop3 behind it", "sudo umount /dev/loop4p1"},
 		"7:2":    {"loop2 is made of other disks", ""},
 	} {
 		d, err := Find(root, number)

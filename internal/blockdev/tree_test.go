@@ -22,10 +22,12 @@ func machine(t *testing.T, more map[string]string) fs.FS {
 		virt = "sys/devices/virtual/block/"
 	)
 	files := map[string]string{
+		"tmp/disk.img": "x", "tmp/link.img": "-> disk.img",
 		"proc/swaps": "Filename\tType\tSize\tUsed\tPriority\n/dev/sda3 partition 1 0 -2\n",
 		"proc/self/mountinfo": "26 1 253:1 / / rw - ext4 /dev/mapper/vg-root rw\n" +
 			"27 26 8:1 / /boot/efi rw - vfat /dev/sda1 rw\n" +
 			"28 26 8:33 / /media/me/my\\040card rw - vfat /dev/sdc1 rw\n" +
+			"30 26 259:1 / /mnt/card rw - ext4 /dev/loop4p1 rw\n" +
 			"29 26 0:55 /sub /mnt/b rw - btrfs /dev/sde1 rw\n",
 		"sys/fs/btrfs/0a-1b/devices/sdf1": "-> nowhere",
 		"run/udev/data/b179:1":            "S:disk/by-id/x\nE:ID_FS_TYPE=vfat\nE:ID_FS_LABEL=FIRMWARE\n",
@@ -78,6 +80,9 @@ func machine(t *testing.T, more map[string]string) fs.FS {
 	disk(virt+"loop0", "loop0", "7:0", "700", map[string]string{"loop/backing_file": "/tmp/card.img"})
 	disk(virt+"loop1", "loop1", "7:1", "700", map[string]string{"loop/backing_file": "/dev/sdb"})
 	disk(virt+"loop2", "loop2", "7:2", "0", nil)
+	disk(virt+"loop3", "loop3", "7:3", "700", map[string]string{"loop/backing_file": "/tmp/disk.img"})
+	disk(virt+"loop4", "loop4", "7:4", "700", map[string]string{"loop/backing_file": "/tmp/link.img"})
+	part(virt+"loop4", "loop4p1", "259:1", "2048")
 	for name, text := range more {
 		files[name] = text
 	}

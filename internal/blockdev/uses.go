@@ -3,6 +3,7 @@ package blockdev
 import (
 	"fmt"
 	"io/fs"
+	"os"
 	"path"
 	"slices"
 	"strconv"
@@ -31,10 +32,43 @@ const maxDepth = 16
 
 // addUses adds what uses the disk and its parts, directly or through other devices.
 func (s system) addUses(d *Disk) {
-	s.usesOf(d, d.Name, d.Number, maxDepth)
-	for _, p := range d.Parts {
+	s.addUsesOf(d, *d)
+	if d.Kind == Loop {
+		s.addTwins(d)
+	}
+}
+
+// addUsesOf adds what uses a disk, which is another one's twin or itself.
+func (s system) addUsesOf(d *Disk, of Disk) {
+	s.usesOf(d, of.Name, of.Number, maxDepth)
+	for _, p := range of.Parts {
 		s.usesOf(d, p.Name, p.Number, maxDepth)
 	}
+}
+
+// addTwins adds what uses other loop devices with the same file behind them.
+func (s system) addTwins(d *Disk) {
+	files, _ := fs.Glob(s.root, "sys/block/loop*/loop/backing_file")
+	for _, f := range files {
+		dir := path.Dir(path.Dir(f))
+		twin := Disk{Name: path.Base(dir), Number: s.text(dir + "/dev"), dir: dir}
+		if twin.Name == d.Name || !s.sameFile(s.text(f), d.Serial) {
+			continue
+		}
+		s.addParts(&twin)
+		before := len(d.Uses)
+		s.addUsesOf(d, twin)
+		for i := range d.Uses[before:] {
+			d.Uses[before+i].What += ", with the file of " + d.Name + " behind it"
+		}
+	}
+}
+
+// sameFile reports whether two names are one file's, as far as files can be looked at.
+func (s system) sameFile(a, b string) bool {
+	one, err := fs.Stat(s.root, strings.TrimPrefix(a, "/"))
+	other, otherErr := fs.Stat(s.root, strings.TrimPrefix(b, "/"))
+	return a == b || err == nil && otherErr == nil && os.SameFile(one, other)
 }
 
 func (s system) usesOf(d *Disk, name, number string, depth int) {
