@@ -35,9 +35,22 @@ func (d *dialogue) ask(question, standard string, set func(string) error) error 
 	return d.until(question, standard, set, d.line)
 }
 
-// askHidden is ask for what must not be seen.
-func (d *dialogue) askHidden(question string, set func(string) error) error {
-	return d.until(question, "", set, d.hidden)
+// askHidden asks for what must not be seen, until check takes it and, as typing errors are
+// not seen either, it was typed twice. What is empty is once enough.
+func (d *dialogue) askHidden(question string, check func(string) error) (answer string, err error) {
+	for again := ""; ; {
+		keep := func(s string) error { answer = s; return check(s) }
+		if err := d.until(question, "", keep, d.hidden); err != nil || answer == "" {
+			return "", err
+		}
+		if err := d.until("The same again", "", func(s string) error { again = s; return nil }, d.hidden); err != nil {
+			return "", err
+		}
+		if again == answer {
+			return answer, nil
+		}
+		fmt.Fprintln(d.out, "  these were two different ones")
+	}
 }
 
 // choose shows a numbered list before it asks.

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"nixsd-native/internal/wifi"
 	"nixsd-native/nix"
 )
 
@@ -66,8 +67,9 @@ func (j *initJob) chooseBoard(answer string) error {
 }
 
 // askPassphrase asks without showing the answer. Without one, inject will ask.
-func (j *initJob) askPassphrase(d *dialogue) error {
-	return d.askHidden(fmt.Sprintf("Passphrase of %s, or nothing to give it later", clean(j.WiFi)), optional(j.setPassphrase))
+func (j *initJob) askPassphrase(d *dialogue) (err error) {
+	j.passphrase, err = d.askHidden(fmt.Sprintf("Passphrase of %s, or nothing to give it later", clean(j.WiFi)), optional(wifi.ValidatePassphrase))
+	return err
 }
 
 // An ownKey is a public key of the caller's.
@@ -81,11 +83,11 @@ func (j *initJob) askKeys(d *dialogue, a *app) error {
 		kind, _, _ := strings.Cut(k.line, " ")
 		shown = append(shown, clean(fmt.Sprintf("%s (%s)", k.file, kind)))
 	}
-	standard := ""
+	question, standard := "File with the public ssh key to log in with", ""
 	if len(keys) > 0 {
-		standard = "1"
+		question, standard = "ssh key to log in with: numbers, or a file", "1"
 	}
-	return d.choose("ssh key to log in with: numbers, or a file", shown, standard, func(answer string) error {
+	return d.choose(question, shown, standard, func(answer string) error {
 		found, err := chosenKeys(keys, answer)
 		j.Keys = found
 		return err

@@ -27,11 +27,17 @@ var keyFiles = map[string]string{
 // startInit starts init on a terminal, in an empty folder, with a home with keys.
 func startInit(t *testing.T, args ...string) (c *terminal, dir string) {
 	t.Helper()
+	return startInitWith(t, keyFiles, args...)
+}
+
+// startInitWith is startInit with other files in ~/.ssh.
+func startInitWith(t *testing.T, keys map[string]string, args ...string) (c *terminal, dir string) {
+	t.Helper()
 	home, dir := t.TempDir(), t.TempDir()
 	if err := os.Mkdir(filepath.Join(home, ".ssh"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	for name, text := range keyFiles {
+	for name, text := range keys {
 		if err := os.WriteFile(filepath.Join(home, ".ssh", name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -64,6 +70,14 @@ func awaitEcho(t *testing.T, c *terminal, on bool) {
 	}
 }
 
+// answerHidden answers a question whose answer is not shown.
+func answerHidden(t *testing.T, c *terminal, question, text string) {
+	t.Helper()
+	c.expect(question)
+	awaitEcho(t, c, false)
+	c.send(text + "\n")
+}
+
 // TestInitAsks answers every question, some wrongly first, and looks at what is written.
 func TestInitAsks(t *testing.T) {
 	c, dir := startInit(t)
@@ -87,13 +101,13 @@ func TestInitAsks(t *testing.T) {
 	c.answer("numbers, or a file [1]: ", "2, 1")
 	c.answer("Time zone [Asia/Tokyo]: ", "")
 	c.answer("Wi-Fi network, if any: ", "my net")
-	c.expect("Passphrase of my net, or nothing to give it later: ")
-	awaitEcho(t, c, false)
-	c.send("short\n")
+	answerHidden(t, c, "Passphrase of my net, or nothing to give it later: ", "short")
 	c.expect("8 to 63 characters")
-	c.expect("give it later: ")
-	awaitEcho(t, c, false)
-	c.send("the passphrase\n")
+	answerHidden(t, c, "give it later: ", "the passphrase")
+	answerHidden(t, c, "The same again: ", "the passhprase")
+	c.expect("these were two different ones")
+	answerHidden(t, c, "give it later: ", "the passphrase")
+	answerHidden(t, c, "The same again: ", "the passphrase")
 	c.answer("Static address, as 192.168.1.10/24,192.168.1.1, if any: ", "10.0.0.2/24,10.0.0.1")
 	c.expect("sd-card.nix")
 	if status := c.status(); status != exitOK {
@@ -137,9 +151,22 @@ func TestInitAsksOnce(t *testing.T) {
 		t.Errorf("init with a board and a key = %d, showed %q", status, c.all())
 	}
 	c, dir = startInit(t, "--board", "rpi4", "--ssh-key", key, "--wifi", "net")
-	c.answer("give it later: ", "some passphrase")
+	answerHidden(t, c, "give it later: ", "some passphrase")
+	answerHidden(t, c, "The same again: ", "some passphrase")
 	if status := c.status(); status != exitOK || len(files(t, dir)) != 2 {
 		t.Errorf("init = %d, left %q", status, files(t, dir))
+	}
+}
+
+// TestInitWithoutKeys shows that who has no key of their own is asked for a file.
+func TestInitWithoutKeys(t *testing.T) {
+	c, dir := startInitWith(t, map[string]string{"elsewhere.txt": keyFiles["elsewhere.txt"]}, "--board", "rpi4", "--hostname", "den", "--user", "joe", "--timezone", "UTC", "--static-ip", "10.0.0.2/24")
+	c.answer("File with the public ssh key to log in with: ", "")
+	c.expect("make one with: ssh-keygen -t ed25519")
+	c.answer("File with the public ssh key to log in with: ", "~/.ssh/elsewhere.txt")
+	c.answer("Wi-Fi network, if any: ", "")
+	if status := c.status(); status != exitOK || len(files(t, dir)) != 1 || strings.Contains(c.all(), "numbers") {
+		t.Errorf("init = %d, left %q, showed %q", status, files(t, dir), c.all())
 	}
 }
 

@@ -140,11 +140,8 @@ func (b *build) askPassphrase(ctx context.Context, ssid string) (passphrase []by
 	if d == nil {
 		return nil, usageErrorf("add --wifi-passphrase-file FILE", "there is no terminal to ask for the passphrase of %s on", ssid)
 	}
-	err = d.askHidden("Passphrase of the Wi-Fi network "+clean(ssid), func(answer string) error {
-		passphrase = []byte(answer)
-		return wifi.ValidatePassphrase(answer)
-	})
-	return passphrase, err
+	answer, err := d.askHidden("Passphrase of the Wi-Fi network "+clean(ssid), wifi.ValidatePassphrase)
+	return []byte(answer), err
 }
 
 // hostKeySecret is a private host key, with its public half, where sshd and NixOS's own
