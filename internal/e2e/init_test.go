@@ -32,7 +32,15 @@ func TestInit(t *testing.T) {
 			t.Errorf("%s: build --dry-run = %q, %v", board, dry.out, err)
 		}
 	}
-	dir := u.folder(t, "init-zero2w")
+	dir := u.folder(t, "init-plain")
+	for range 2 { // with the built-in configuration, then with the simplest of init's
+		dry := must(t, job{as: u, dir: dir, args: p.with("build", "--demo", "--offline", "--dry-run", "--ssh-key", key)})
+		if strings.Contains(dry.errs, "warning: ") {
+			t.Errorf("the program's own configuration is warned of:\n%s", dry.errs)
+		}
+		run(t, job{as: u, dir: dir, args: []string{"init", "--board", "generic", "--ssh-key", key}})
+	}
+	dir = u.folder(t, "init-zero2w")
 	out := filepath.Join(u.home, "init-out")
 	must(t, job{as: u, dir: dir, args: p.with("build", "--demo", "--offline", "-o", out+"/")})
 	s := inspectImage(t, u, filepath.Join(out, imageName)).System

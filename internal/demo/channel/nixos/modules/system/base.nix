@@ -77,6 +77,15 @@ in
       type = types.attrsOf types.str;
       default = { };
     };
+    # Without effect: there is no sudo that could ask, and there are no manuals.
+    security.sudo.wheelNeedsPassword = lib.mkOption {
+      type = types.bool;
+      default = true;
+    };
+    documentation.enable = lib.mkOption {
+      type = types.bool;
+      default = true;
+    };
     boot.kernelParams = lib.mkOption {
       type = types.listOf types.str;
       default = [ ];
