@@ -25,8 +25,8 @@ func (c caller) privateFile(t *testing.T) string {
 }
 
 // boot --check logs in to an image as it was built and, by the injected host key, to one
-// with secrets; it tells a key that is not let in, a file that is missing, and an image
-// that does not boot.
+// with secrets; it tells a key that a compressed one does not let in, and an image that
+// does not boot.
 func TestBootCommand(t *testing.T) {
 	testenv.NeedProgram(t, "qemu-system-aarch64")
 	testenv.Need(t, "u-boot-qemu", exec.Command("test", "-r", uboot).Run())
@@ -57,8 +57,10 @@ func TestBootCommand(t *testing.T) {
 	if !strings.Contains(r.out, "host key "+fingerprint) {
 		t.Errorf("with an injected host key it prints %q; want %s", r.out, fingerprint)
 	}
-	r = run(t, job{as: u, args: []string{"boot", "--check", "-i", key, image}})
-	r.mustBeClear(t, "another key", 2, "lets in none of the keys at hand")
+	output(t, testenv.NeedProgram(t, "zstd"), "-q", image)
+	u.own(t, image+".zst")
+	r = run(t, job{as: u, args: []string{"boot", "--check", "-i", key, image + ".zst"}})
+	r.mustBeClear(t, "another key, and a compressed image", 2, "lets in none of the keys at hand")
 	testUnheard(t, u, image)
 	testBroken(t, u, image, id)
 	check(t)
