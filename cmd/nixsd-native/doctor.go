@@ -4,6 +4,7 @@ import (
 	"context"
 	"io/fs"
 	"os"
+	"slices"
 
 	"github.com/spf13/pflag"
 
@@ -39,8 +40,10 @@ func (j *doctorJob) register(fs *pflag.FlagSet) {
 	j.nixosFlags.inputs(fs)
 	fs.StringArrayVar(&j.flakes, "flake", nil, "look at what a flake `REF#NAME` needs; repeatable")
 	j.sourceFlags.register(fs)
+	j.sourceFlags.registerBundle(fs)
 	j.emulationFlags.register(fs)
 	j.cacheFlags.register(fs)
+	j.buildersFlags.register(fs)
 	j.commonFlags.register(fs)
 	j.assembly, j.compress, j.sandboxed = assemblyAuto, compressNone, true // as build has them
 }
@@ -56,7 +59,7 @@ func (j *doctorJob) needs() needs {
 		lock = j.lockPath(j.configs)
 	}
 	return needs{
-		state: j.state, cache: j.cache, lockFile: lock, files: append(j.namedFiles(), j.nixosFlags.files()...),
+		state: j.state, cache: j.cache, lockFile: lock, files: slices.Concat(j.namedFiles(), j.nixosFlags.files(), j.buildersFlags.files()),
 		output: j.output, offline: j.offline, trustedDeb: j.qemu.SHA256, caches: j.cacheFlags.folders(), diagnose: true,
 	}
 }
@@ -82,6 +85,7 @@ func checks() []check {
 		{"sandbox", "sysctls", (*doctor).sysctls},
 		{"sandbox", "namespaces", (*doctor).namespaces},
 		{"sandbox", "builders", (*doctor).buildersNamespaces},
+		{"network", "remote builder", (*doctor).remoteBuilders},
 		{"folders", "state folder", (*doctor).stateFolder},
 		{"folders", "cache folder", (*doctor).cacheFolder},
 		{"folders", "output folder", (*doctor).outputFolder},

@@ -138,6 +138,10 @@ func TestRemoteBuilder(t *testing.T) {
 	check := mustStay(t)
 	c := newClient(t, "remote-user")
 	dead := fmt.Sprintf("root@%s:1", builderAddress)
+	d := examine(t, job{as: c.caller, network: c.network, args: c.with("doctor", "--demo", "--builder", "board")})
+	d.mustSay(t, "remote builder", "ok", "ssh-ng://board answers, for ", "")
+	d = examine(t, job{as: c.caller, network: c.network, args: c.with("doctor", "--demo", "--builder", dead)})
+	d.mustSay(t, "remote builder", "problem", "connection refused", "leave the builder out")
 	r := must(t, c.build(t, "--builder", "board", "--builder", dead, "--dry-run"))
 	if want := "builders: 1 machine, "; !strings.Contains(r.out, want) || !strings.Contains(r.out, " for aarch64-linux; this machine: 2 slots for x86_64-linux\n") {
 		t.Errorf("--dry-run = %s\nwant %q", r.out, want)

@@ -65,6 +65,7 @@ func TestDemoBundle(t *testing.T) {
 		t.Errorf("bundle verify printed %q", r.out)
 	}
 	p := u.places("bundle-demo")
+	examine(t, job{as: u, isolated: true, args: p.with("doctor", "--demo", "--bundle", file)}).mustSay(t, "inputs", "ok", "on this machine", "")
 	must(t, job{as: u, isolated: true, args: buildArgs(t, u, p, "bundle-demo", "--bundle", file, "--offline")})
 	first := manifestIn(t, filepath.Join(u.home, "first"))
 	if got := manifestIn(t, filepath.Join(u.home, "bundle-demo")); got.SHA256 != first.SHA256 {
@@ -102,6 +103,7 @@ func TestDamagedBundle(t *testing.T) {
 		if left := listing(t, p.cache); len(left) > 0 {
 			t.Errorf("byte %d: the cache has %q; want nothing", at, left)
 		}
+		examine(t, job{as: u, args: p.with("doctor", "--demo", "--bundle", bad)}).mustSay(t, "inputs", "problem", `member "`+member, "")
 		restore()
 	}
 	other := run(t, job{as: u, args: p.with("build", "--bundle", bad, "-o", "bundle-bad/", "--ssh-key", u.keyFile(t))})

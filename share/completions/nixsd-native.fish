@@ -286,9 +286,13 @@ complete -c nixsd-native -n '__nixsd_native_is doctor' -l qemu-sha256 -d 'the .d
 complete -c nixsd-native -n '__nixsd_native_is doctor' -l qemu-suite -d 'take the emulator that a Debian suite has now, by its signed index' -x
 complete -c nixsd-native -n '__nixsd_native_is doctor' -l debian-mirror -d 'URL of a Debian mirror, before all others; repeatable' -x
 complete -c nixsd-native -n '__nixsd_native_is doctor' -l offline -d 'use no network at all, neither here nor in the build'
+complete -c nixsd-native -n '__nixsd_native_is doctor' -l bundle -d 'take everything from the file that "bundle create" made; implies --offline' -r -F
 complete -c nixsd-native -n '__nixsd_native_is doctor' -l emulation -d 'where the emulator is registered' -x -a 'auto host private none'
 complete -c nixsd-native -n '__nixsd_native_is doctor' -l substituter -d 'URL or folder of a binary cache to ask before https://cache.nixos.org; repeatable' -x -a '(__fish_complete_directories)'
 complete -c nixsd-native -n '__nixsd_native_is doctor' -l trusted-public-key -d 'key of a binary cache, NAME:BASE64; repeatable' -x
+complete -c nixsd-native -n '__nixsd_native_is doctor' -l builder -d 'let [USER@]HOST[:PORT] do the aarch64 work, over ssh, on all its processors; repeatable' -x
+complete -c nixsd-native -n '__nixsd_native_is doctor' -l builders -d 'remote builders, a spec as Nix has it: "ssh-ng://HOST aarch64-linux …" or @FILE; repeatable' -x
+complete -c nixsd-native -n '__nixsd_native_is doctor' -l builder-key -d 'private key file for remote builders, and for --push-to by ssh (default: those in ~/.ssh)' -r -F
 complete -c nixsd-native -n '__nixsd_native_is doctor' -l state-dir -d 'folder of the Nix store and of locks' -x -a '(__fish_complete_directories)'
 complete -c nixsd-native -n '__nixsd_native_is doctor' -l cache-dir -d 'folder of downloads' -x -a '(__fish_complete_directories)'
 complete -c nixsd-native -n '__nixsd_native_is doctor' -l log-format -d 'how progress is printed' -x -a 'auto plain json raw'
