@@ -50,8 +50,8 @@ func bootCommand() command {
 		help: `IMAGE, a .img or .img.zst, is booted by u-boot in an emulated board. It is only
 read: what the system writes is forgotten at its end. The terminal is its
 console, which is left with Ctrl-A X, and its ssh is reached through a port of
-127.0.0.1, as is printed. It reaches nothing else, unless --network is given: then, all that
-you reach, and what listens at your own 127.0.0.1 as 10.0.2.2.
+127.0.0.1, as is printed. It reaches nothing else, unless --network is given:
+then all that you reach, and as 10.0.2.2 what listens at your own 127.0.0.1.
 
 With --check there is no console: once ssh lets a key in that the image names,
 what answers is asked whether it is this machine, and shut down. Exit code 0
