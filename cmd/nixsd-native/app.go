@@ -10,15 +10,17 @@ import (
 // An app is what a running command has to work with.
 type app struct {
 	env        environment
-	out        io.Writer // results, nothing else
-	errs       io.Writer // everything else
+	out        io.Writer       // results, nothing else
+	stdout     *standardOutput // where out leads
+	errs       io.Writer       // everything else
 	privileges privileges
 }
 
 // newApp returns one whose streams show no secret of the environment and the arguments.
 func newApp(env environment, args []string) *app {
 	s := findSecrets(env, args)
-	return &app{env: env, out: s.hide(os.Stdout), errs: s.hide(os.Stderr)}
+	stdout := &standardOutput{w: os.Stdout}
+	return &app{env: env, out: s.hide(stdout), stdout: stdout, errs: s.hide(os.Stderr)}
 }
 
 func hasProgram(name string) bool {

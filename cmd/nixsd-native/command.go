@@ -126,10 +126,10 @@ func emptyFlag(fs *pflag.FlagSet) (name string) {
 // userMain is the process that somebody started.
 func userMain(args []string) int {
 	a := newApp(hostEnvironment(), args)
-	j, err := parse(args, os.Stdout)
+	j, err := parse(args, a.out)
 	a.tidy(context.Background(), j)
 	if err != nil {
-		return report(a.errs, err)
+		return a.report(err)
 	}
 	s, split := j.(splitJob)
 	if split && os.Geteuid() == 0 {
@@ -137,7 +137,7 @@ func userMain(args []string) int {
 		if d, ok := j.(*doctorJob); ok {
 			err = d.runUnsplit(a, err)
 		}
-		return report(a.errs, err)
+		return a.report(err)
 	}
 	ctx, stop := signalContext()
 	defer stop()
@@ -147,12 +147,12 @@ func userMain(args []string) int {
 	if split {
 		local, err := newLocal(s.needs())
 		if err != nil {
-			return report(a.errs, err)
+			return a.report(err)
 		}
 		a.privileges = local
 		defer local.close()
 	}
-	return report(a.errs, j.run(ctx, a))
+	return a.report(j.run(ctx, a))
 }
 
 // noArguments is a check for commands without any.

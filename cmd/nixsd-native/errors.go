@@ -94,7 +94,7 @@ func exitCode(err error) int {
 		return exitNetwork
 	case is[*sandbox.HostError](err), is[*monitor.BusyError](err), isBinfmtError(err): // ENOSPC among them is no disk's
 		return exitHost
-	case is[*image.OutputError](err), is[*fetch.StorageError](err), isDiskFull(err):
+	case is[*stdoutError](err), is[*image.OutputError](err), is[*fetch.StorageError](err), isDiskFull(err):
 		return exitOutput
 	}
 	return exitInternal

@@ -57,6 +57,7 @@ var typed = []struct {
 	{&monitor.BusyError{Lock: "/s/lock"}, exitHost},
 	{&image.OutputError{Path: "/o", Err: fs.ErrPermission}, exitOutput},
 	{&fetch.StorageError{Dir: "/c", Err: syscall.EROFS}, exitOutput},
+	{&stdoutError{syscall.EPIPE}, exitOutput},
 
 	{&binfmt.UnavailableError{Path: "/b", Err: syscall.ENODEV}, exitHost},
 	{&binfmt.PermissionError{Op: "mount", Err: syscall.EPERM}, exitHost},

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -108,7 +107,7 @@ func monitorMain(args []string) int {
 		return report(errs, err)
 	}
 	if killed != 0 {
-		return report(errs, fmt.Errorf("the worker was ended by signal %d (%v)", killed, killed))
+		return report(errs, endedBy("worker", killed))
 	}
 	return status
 }

@@ -30,26 +30,26 @@ type monitorClient struct {
 func workerMain(args []string) int {
 	a := newApp(hostEnvironment(), args)
 	if err := monitor.ProveDropped(); err != nil {
-		return report(a.errs, err)
+		return a.report(err)
 	}
 	syscall.CloseOnExec(monitorFD)
 	conn, err := wire.NewConn(os.NewFile(monitorFD, "monitor"))
 	if err != nil {
-		return report(a.errs, err)
+		return a.report(err)
 	}
 	j, err := parse(args, io.Discard)
 	if err != nil {
-		return report(a.errs, err)
+		return a.report(err)
 	}
 	ctx, stop := signalContext()
 	defer stop()
 	syscall.Umask(0o002) // what one caller puts into the cache is the next one's, too
 	client := &monitorClient{conn: conn}
 	if client.hello, _, err = client.ask(monitorRequest{Hello: true}); err != nil {
-		return report(a.errs, err)
+		return a.report(err)
 	}
 	a.privileges = client
-	return report(a.errs, j.run(ctx, a))
+	return a.report(j.run(ctx, a))
 }
 
 // ask sends a request and waits for its answer.

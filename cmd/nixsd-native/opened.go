@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"slices"
@@ -67,12 +66,12 @@ func openFiles(j fileJob) (files []*os.File, err error) {
 func runFileJob(ctx context.Context, a *app, j fileJob, args []string) int {
 	files, err := openFiles(j)
 	if err != nil {
-		return report(a.errs, err)
+		return a.report(err)
 	}
 	uid, gid, called := monitor.Caller(a.env["SUDO_UID"], a.env["SUDO_GID"])
 	if _, writes := j.(callerJob); os.Geteuid() != 0 || writes && !called {
 		j.take(files)
-		return report(a.errs, j.run(ctx, a))
+		return a.report(j.run(ctx, a))
 	}
 	as := monitor.Identity{UID: uid, GID: gid, Group: gid}
 	if !called { // nor nobody, who may be somebody: daemons are
@@ -84,12 +83,12 @@ func runFileJob(ctx context.Context, a *app, j fileJob, args []string) int {
 	}
 	w, err := monitor.Start(monitor.Command{Args: append([]string{readerArg0}, args...), Env: a.env.list(slices.Concat(passedOn, readerVariables)), Files: files, As: as})
 	if err != nil {
-		return report(a.errs, err)
+		return a.report(err)
 	}
 	defer passSignals(w)()
 	status, killed := w.Wait()
 	if killed != 0 {
-		return report(a.errs, fmt.Errorf("the reader was ended by signal %d (%v)", killed, killed))
+		return a.report(endedBy("reader", killed))
 	}
 	return status
 }
@@ -98,11 +97,11 @@ func runFileJob(ctx context.Context, a *app, j fileJob, args []string) int {
 func readerMain(args []string) int {
 	a := newApp(hostEnvironment(), args)
 	if err := monitor.ProveDropped(); err != nil {
-		return report(a.errs, err)
+		return a.report(err)
 	}
 	parsed, err := parse(args, io.Discard)
 	if err != nil {
-		return report(a.errs, err)
+		return a.report(err)
 	}
 	j := parsed.(fileJob)
 	var files []*os.File
@@ -113,5 +112,5 @@ func readerMain(args []string) int {
 	j.take(files)
 	ctx, stop := signalContext()
 	defer stop()
-	return report(a.errs, j.run(ctx, a))
+	return a.report(j.run(ctx, a))
 }
