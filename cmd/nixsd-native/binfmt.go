@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/pflag"
 
@@ -14,6 +15,7 @@ import (
 type binfmtJob struct {
 	commonFlags
 	sourceFlags
+	flags  *pflag.FlagSet
 	action string
 }
 
@@ -24,12 +26,12 @@ func binfmtCommand() command {
 		summary: "show, add or remove the host's handler for aarch64 programs",
 		help: `A build registers the handler itself and takes it away at its end. With register
 it stays until unregister or the next boot, and aarch64 programs run everywhere
-on this host.
+on this host. Flags about the emulator are for register, --json is for status.
 
 Example:
   sudo nixsd-native binfmt register`,
 		new: func(fs *pflag.FlagSet) job {
-			j := new(binfmtJob)
+			j := &binfmtJob{flags: fs}
 			j.sourceFlags.register(fs)
 			j.commonFlags.register(fs)
 			return j
@@ -37,12 +39,25 @@ Example:
 	}
 }
 
+// binfmtUses has which flags an action has a use for, and why for no others.
+var binfmtUses = map[string]struct {
+	because string
+	flags   []string
+}{
+	"status":     {"only looks at this host", append([]string{"json"}, plainFlags...)},
+	"register":   {"has no result to print", slices.Concat([]string{"offline"}, emulatorFlags, plainFlags)},
+	"unregister": {"only removes the handler", plainFlags},
+}
+
 func (j *binfmtJob) check(args []string) error {
-	if len(args) != 1 || args[0] != "status" && args[0] != "register" && args[0] != "unregister" {
+	if len(args) == 1 {
+		j.action = args[0]
+	}
+	uses, known := binfmtUses[j.action]
+	if !known {
 		return usageErrorf("", "binfmt takes one of status, register and unregister")
 	}
-	j.action = args[0]
-	return firstError(j.commonFlags.check(), j.sourceFlags.check())
+	return firstError(refuseOthers(j.flags, "binfmt "+j.action+" "+uses.because, uses.flags), j.commonFlags.check(), j.sourceFlags.check())
 }
 
 func (j *binfmtJob) needs() needs {

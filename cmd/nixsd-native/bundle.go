@@ -61,19 +61,9 @@ func (j *bundleJob) register(fs *pflag.FlagSet) {
 
 // Flags that mean something without a configuration.
 var (
-	verifyFlags     = []string{"state-dir", "cache-dir", "log-format", "json", "verbose", "quiet"}
-	bundleDemoFlags = append([]string{"demo", "offline", "emulation", "qemu-deb", "qemu-sha256", "qemu-suite", "debian-mirror"}, verifyFlags...)
+	verifyFlags     = append([]string{"json"}, plainFlags...)
+	bundleDemoFlags = slices.Concat([]string{"demo", "offline", "emulation"}, emulatorFlags, verifyFlags)
 )
-
-// refuseOthers refuses flags that have no effect.
-func (j *bundleJob) refuseOthers(what string, known []string) (err error) {
-	j.flags.Visit(func(f *pflag.Flag) {
-		if !slices.Contains(known, f.Name) {
-			err = usageErrorf("", "%s needs no configuration, so --%s has no effect", what, f.Name)
-		}
-	})
-	return err
-}
 
 func (j *bundleJob) check(args []string) error {
 	if len(args) < 2 || args[0] != "create" && args[0] != "verify" {
@@ -85,7 +75,7 @@ func (j *bundleJob) check(args []string) error {
 		if len(args) > 0 {
 			return usageErrorf("", "bundle verify takes one FILE, so %s has no effect", args[0])
 		}
-		return firstError(j.refuseOthers("bundle verify", verifyFlags), j.commonFlags.check())
+		return firstError(refuseOthers(j.flags, "bundle verify needs no configuration", verifyFlags), j.commonFlags.check())
 	}
 	if err := checkBundleName(j.file); err != nil {
 		return err
@@ -94,7 +84,7 @@ func (j *bundleJob) check(args []string) error {
 		return usageErrorf("", "the demo's bundle is for every configuration, so %s has no effect", args[0])
 	}
 	if j.demo {
-		if err := j.refuseOthers("a bundle of the demo", bundleDemoFlags); err != nil {
+		if err := refuseOthers(j.flags, "a bundle of the demo needs no configuration", bundleDemoFlags); err != nil {
 			return err
 		}
 	}

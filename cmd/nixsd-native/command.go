@@ -112,6 +112,16 @@ func (c command) parse(args []string, out io.Writer) (job, error) {
 	return j, nil
 }
 
+// refuseOthers refuses flags that have no effect, and why.
+func refuseOthers(fs *pflag.FlagSet, because string, known []string) (err error) {
+	fs.Visit(func(f *pflag.Flag) {
+		if !slices.Contains(known, f.Name) {
+			err = usageErrorf("", "%s, so --%s has no effect", because, f.Name)
+		}
+	})
+	return err
+}
+
 // emptyFlag returns the name of a flag that was given the empty string, as from a
 // variable of a shell that is not set.
 func emptyFlag(fs *pflag.FlagSet) (name string) {

@@ -24,9 +24,16 @@ type commonFlags struct {
 }
 
 func (f *commonFlags) register(fs *pflag.FlagSet) {
+	f.plain(fs)
+	fs.BoolVar(&f.json, "json", false, "print the result as one JSON object")
+}
+
+// plainFlags are those of a command without a result.
+var plainFlags = []string{"state-dir", "cache-dir", "log-format", "verbose", "quiet"}
+
+func (f *commonFlags) plain(fs *pflag.FlagSet) {
 	f.folders(fs)
 	fs.StringVar(&f.logFormat, "log-format", "auto", "`auto|plain|json|raw`: how progress is printed")
-	fs.BoolVar(&f.json, "json", false, "print the result as one JSON object")
 	fs.BoolVarP(&f.verbose, "verbose", "v", false, "also print what builders print")
 	fs.BoolVarP(&f.quiet, "quiet", "q", false, "print warnings and errors only")
 }
@@ -58,15 +65,15 @@ func (f *commonFlags) check() error {
 	if f.quiet && f.verbose {
 		return usageErrorf("", "-q and -v exclude each other")
 	}
-	if f.quiet && f.logFormat == "raw" {
-		return usageErrorf("", "-q and --log-format raw exclude each other")
-	}
 	return nil
 }
 
 func (f *commonFlags) checkLogFormat() error {
 	if !slices.Contains([]string{"auto", "plain", "json", "raw"}, f.logFormat) {
 		return usageErrorf("", "--log-format must be auto, plain, json or raw, not %q", f.logFormat)
+	}
+	if f.quiet && f.logFormat == "raw" {
+		return usageErrorf("", "-q and --log-format raw exclude each other")
 	}
 	return nil
 }
@@ -80,15 +87,31 @@ type sourceFlags struct {
 }
 
 func (f *sourceFlags) register(fs *pflag.FlagSet) {
+	f.emulator(fs)
+	f.offlineFlag(fs)
+}
+
+// emulatorFlags say where the emulator comes from.
+var emulatorFlags = []string{"qemu-deb", "qemu-sha256", "qemu-suite", "debian-mirror"}
+
+func (f *sourceFlags) emulator(fs *pflag.FlagSet) {
 	fs.StringVar(&f.qemu.Deb, "qemu-deb", "", "take the emulator from this .deb, a `file or URL`")
 	fs.StringVar(&f.qemu.SHA256, "qemu-sha256", "", "the .deb's expected `hash`: of --qemu-deb, or to choose another pinned one")
 	fs.StringVar(&f.qemu.Suite, "qemu-suite", "", "take the emulator that a Debian `suite` has now, by its signed index")
-	f.network(fs)
+	f.debianMirror(fs)
 }
 
 // network registers the flags that are not about the emulator.
 func (f *sourceFlags) network(fs *pflag.FlagSet) {
+	f.debianMirror(fs)
+	f.offlineFlag(fs)
+}
+
+func (f *sourceFlags) debianMirror(fs *pflag.FlagSet) {
 	fs.StringArrayVar(&f.mirrors, "debian-mirror", nil, "`URL` of a Debian mirror, before all others; repeatable")
+}
+
+func (f *sourceFlags) offlineFlag(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.offline, "offline", false, "use no network at all, neither here nor in the build")
 }
 

@@ -52,7 +52,7 @@ Examples:
 			j.cacheFlags.register(fs)
 			j.buildersFlags.register(fs)
 			j.optionFlags.register(fs)
-			j.commonFlags.register(fs)
+			j.commonFlags.plain(fs)
 			return j
 		},
 	}

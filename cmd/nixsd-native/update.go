@@ -33,7 +33,7 @@ Example:
 			j := new(updateJob)
 			j.nixosFlags.inputs(fs)
 			fs.StringArrayVar(&j.flakes, "flake", nil, "the lock file is that of the flake `REF`")
-			j.sourceFlags.register(fs)
+			j.sourceFlags.emulator(fs)
 			j.commonFlags.register(fs)
 			return j
 		},
@@ -43,9 +43,6 @@ Example:
 func (j *updateJob) check(args []string) error {
 	if j.nixpkgsIsFolder() {
 		return usageErrorf("name a folder with build only; a lock pins tarballs", "--nixpkgs %s is a folder, whose content no lock can pin", j.nixpkgs)
-	}
-	if j.offline {
-		return usageErrorf("leave --offline out", "update asks the network what there is now")
 	}
 	j.configs = j.orDefault(args)
 	return firstError(mustExist(args), j.commonFlags.check(), j.sourceFlags.check(), j.nixosFlags.check(false))

@@ -50,19 +50,19 @@ _nixsd_native() {
 _nixsd_native_command() {
   case $1 in
     init) flags='--board --ssh-key --hostname --user --timezone --wifi --wifi-passphrase-file --static-ip --output -o --help -h' first='' rest='' ;;
-    build) flags='--output -o --demo --ssh-key --nixos-release --nixpkgs --nixpkgs-sha256 --nix --nix-sha256 --lock-file --channel-mirror --nix-mirror --flake --attr --patch --apply-resize2fs-patch --disable-zfs --qemu-deb --qemu-sha256 --qemu-suite --debian-mirror --offline --bundle --emulation --substituter --trusted-public-key --push-to --signing-key --builder --builders --builder-key --option --inject --wifi --wifi-passphrase-file --ssh-host-key --age-key --dry-run --allow-heavy --compress --assembly --sandbox --cores --max-jobs --keep-going --stall-timeout --state-dir --cache-dir --log-format --json --verbose -v --quiet -q --help -h' first='' rest='file' ;;
-    fetch) flags='--demo --system --check --nixos-release --nixpkgs --nixpkgs-sha256 --nix --nix-sha256 --lock-file --channel-mirror --nix-mirror --flake --qemu-deb --qemu-sha256 --qemu-suite --debian-mirror --offline --emulation --state-dir --cache-dir --log-format --json --verbose -v --quiet -q --help -h' first='' rest='file' ;;
-    update) flags='--nixos-release --nixpkgs --nixpkgs-sha256 --nix --nix-sha256 --lock-file --channel-mirror --nix-mirror --flake --qemu-deb --qemu-sha256 --qemu-suite --debian-mirror --offline --state-dir --cache-dir --log-format --json --verbose -v --quiet -q --help -h' first='' rest='file' ;;
-    bundle) flags='--demo --sources --ssh-key --nixos-release --nixpkgs --nixpkgs-sha256 --nix --nix-sha256 --lock-file --channel-mirror --nix-mirror --flake --attr --patch --apply-resize2fs-patch --disable-zfs --qemu-deb --qemu-sha256 --qemu-suite --debian-mirror --offline --emulation --substituter --trusted-public-key --assembly --state-dir --cache-dir --log-format --json --verbose -v --quiet -q --help -h' first='create verify' rest='file' ;;
+    build) flags='--output -o --demo --ssh-key --nixos-release --nixpkgs --nixpkgs-sha256 --nix --nix-sha256 --lock-file --channel-mirror --nix-mirror --flake --attr --patch --apply-resize2fs-patch --disable-zfs --qemu-deb --qemu-sha256 --qemu-suite --debian-mirror --offline --bundle --emulation --substituter --trusted-public-key --push-to --signing-key --builder --builders --builder-key --option --inject --wifi --wifi-passphrase-file --ssh-host-key --age-key --dry-run --allow-heavy --compress --assembly --sandbox --cores --max-jobs --keep-going --stall-timeout --state-dir --cache-dir --log-format --verbose -v --quiet -q --json --help -h' first='' rest='file' ;;
+    fetch) flags='--demo --system --check --nixos-release --nixpkgs --nixpkgs-sha256 --nix --nix-sha256 --lock-file --channel-mirror --nix-mirror --flake --qemu-deb --qemu-sha256 --qemu-suite --debian-mirror --offline --emulation --state-dir --cache-dir --log-format --verbose -v --quiet -q --json --help -h' first='' rest='file' ;;
+    update) flags='--nixos-release --nixpkgs --nixpkgs-sha256 --nix --nix-sha256 --lock-file --channel-mirror --nix-mirror --flake --qemu-deb --qemu-sha256 --qemu-suite --debian-mirror --state-dir --cache-dir --log-format --verbose -v --quiet -q --json --help -h' first='' rest='file' ;;
+    bundle) flags='--demo --sources --ssh-key --nixos-release --nixpkgs --nixpkgs-sha256 --nix --nix-sha256 --lock-file --channel-mirror --nix-mirror --flake --attr --patch --apply-resize2fs-patch --disable-zfs --qemu-deb --qemu-sha256 --qemu-suite --debian-mirror --offline --emulation --substituter --trusted-public-key --assembly --state-dir --cache-dir --log-format --verbose -v --quiet -q --json --help -h' first='create verify' rest='file' ;;
     inspect) flags='--json --help -h' first='' rest='file' ;;
     boot) flags='--check --timeout --identity -i --verbose -v --network --port --memory --cpus --u-boot --help -h' first='' rest='file' ;;
-    inject) flags='--file --wifi --wifi-passphrase-file --ssh-host-key --age-key --demo --nixos-release --nixpkgs --nixpkgs-sha256 --nix --nix-sha256 --lock-file --channel-mirror --nix-mirror --flake --debian-mirror --offline --bundle --substituter --trusted-public-key --state-dir --cache-dir --log-format --json --verbose -v --quiet -q --help -h' first='' rest='file' ;;
+    inject) flags='--file --wifi --wifi-passphrase-file --ssh-host-key --age-key --demo --nixos-release --nixpkgs --nixpkgs-sha256 --nix --nix-sha256 --lock-file --channel-mirror --nix-mirror --flake --debian-mirror --offline --bundle --substituter --trusted-public-key --state-dir --cache-dir --log-format --verbose -v --quiet -q --json --help -h' first='' rest='file' ;;
     flash) flags='--yes --serial --log-format --json --quiet -q --help -h' first='' rest='file' ;;
     explain) flags='--json --help -h' first='' rest='file' ;;
-    shell) flags='--demo --nixos-release --nixpkgs --nixpkgs-sha256 --nix --nix-sha256 --lock-file --channel-mirror --nix-mirror --flake --attr --patch --apply-resize2fs-patch --disable-zfs --qemu-deb --qemu-sha256 --qemu-suite --debian-mirror --offline --bundle --emulation --substituter --trusted-public-key --builder --builders --builder-key --option --state-dir --cache-dir --log-format --json --verbose -v --quiet -q --help -h' first='' rest='program' ;;
-    doctor) flags='--output -o --demo --nixos-release --nixpkgs --nixpkgs-sha256 --nix --nix-sha256 --lock-file --channel-mirror --nix-mirror --flake --qemu-deb --qemu-sha256 --qemu-suite --debian-mirror --offline --bundle --emulation --substituter --trusted-public-key --builder --builders --builder-key --state-dir --cache-dir --log-format --json --verbose -v --quiet -q --help -h' first='' rest='' ;;
-    binfmt) flags='--qemu-deb --qemu-sha256 --qemu-suite --debian-mirror --offline --state-dir --cache-dir --log-format --json --verbose -v --quiet -q --help -h' first='status register unregister' rest='' ;;
-    clean) flags='--cache --store --all --state-dir --cache-dir --log-format --json --verbose -v --quiet -q --help -h' first='' rest='' ;;
+    shell) flags='--demo --nixos-release --nixpkgs --nixpkgs-sha256 --nix --nix-sha256 --lock-file --channel-mirror --nix-mirror --flake --attr --patch --apply-resize2fs-patch --disable-zfs --qemu-deb --qemu-sha256 --qemu-suite --debian-mirror --offline --bundle --emulation --substituter --trusted-public-key --builder --builders --builder-key --option --state-dir --cache-dir --log-format --verbose -v --quiet -q --help -h' first='' rest='program' ;;
+    doctor) flags='--output -o --demo --nixos-release --nixpkgs --nixpkgs-sha256 --nix --nix-sha256 --lock-file --channel-mirror --nix-mirror --flake --qemu-deb --qemu-sha256 --qemu-suite --debian-mirror --offline --emulation --substituter --trusted-public-key --state-dir --cache-dir --log-format --verbose -v --quiet -q --json --help -h' first='' rest='' ;;
+    binfmt) flags='--qemu-deb --qemu-sha256 --qemu-suite --debian-mirror --offline --state-dir --cache-dir --log-format --verbose -v --quiet -q --json --help -h' first='status register unregister' rest='' ;;
+    clean) flags='--cache --store --all --state-dir --cache-dir --log-format --verbose -v --quiet -q --json --help -h' first='' rest='' ;;
     completion) flags='--help -h' first='bash zsh fish' rest='' ;;
     version) flags='--json --sbom --licenses --help -h' first='' rest='' ;;
     help) flags='' first='init build fetch update bundle inspect boot inject flash explain shell doctor binfmt clean completion version boards emulation caches air-gap' rest='' ;;
@@ -248,13 +248,9 @@ _nixsd_native_value() {
     doctor:--qemu-sha256) takes=text words='' ;;
     doctor:--qemu-suite) takes=text words='' ;;
     doctor:--debian-mirror) takes=text words='' ;;
-    doctor:--bundle) takes=file words='' ;;
     doctor:--emulation) takes=words words='auto host private none' ;;
     doctor:--substituter) takes=folder words='' ;;
     doctor:--trusted-public-key) takes=text words='' ;;
-    doctor:--builder) takes=text words='' ;;
-    doctor:--builders) takes=text words='' ;;
-    doctor:--builder-key) takes=file words='' ;;
     doctor:--state-dir) takes=folder words='' ;;
     doctor:--cache-dir) takes=folder words='' ;;
     doctor:--log-format) takes=words words='auto plain json raw' ;;

@@ -96,9 +96,9 @@ complete -c nixsd-native -n '__nixsd_native_is build' -l stall-timeout -d 'warn 
 complete -c nixsd-native -n '__nixsd_native_is build' -l state-dir -d 'folder of the Nix store and of locks' -x -a '(__fish_complete_directories)'
 complete -c nixsd-native -n '__nixsd_native_is build' -l cache-dir -d 'folder of downloads' -x -a '(__fish_complete_directories)'
 complete -c nixsd-native -n '__nixsd_native_is build' -l log-format -d 'how progress is printed' -x -a 'auto plain json raw'
-complete -c nixsd-native -n '__nixsd_native_is build' -l json -d 'print the result as one JSON object'
 complete -c nixsd-native -n '__nixsd_native_is build' -s v -l verbose -d 'also print what builders print'
 complete -c nixsd-native -n '__nixsd_native_is build' -s q -l quiet -d 'print warnings and errors only'
+complete -c nixsd-native -n '__nixsd_native_is build' -l json -d 'print the result as one JSON object'
 complete -c nixsd-native -n '__nixsd_native_is build' -s h -l help -d 'explain the command'
 complete -c nixsd-native -n '__nixsd_native_is build' -F
 complete -c nixsd-native -n '__nixsd_native_is fetch' -l demo -d 'the inputs of the demo'
@@ -122,9 +122,9 @@ complete -c nixsd-native -n '__nixsd_native_is fetch' -l emulation -d 'where the
 complete -c nixsd-native -n '__nixsd_native_is fetch' -l state-dir -d 'folder of the Nix store and of locks' -x -a '(__fish_complete_directories)'
 complete -c nixsd-native -n '__nixsd_native_is fetch' -l cache-dir -d 'folder of downloads' -x -a '(__fish_complete_directories)'
 complete -c nixsd-native -n '__nixsd_native_is fetch' -l log-format -d 'how progress is printed' -x -a 'auto plain json raw'
-complete -c nixsd-native -n '__nixsd_native_is fetch' -l json -d 'print the result as one JSON object'
 complete -c nixsd-native -n '__nixsd_native_is fetch' -s v -l verbose -d 'also print what builders print'
 complete -c nixsd-native -n '__nixsd_native_is fetch' -s q -l quiet -d 'print warnings and errors only'
+complete -c nixsd-native -n '__nixsd_native_is fetch' -l json -d 'print the result as one JSON object'
 complete -c nixsd-native -n '__nixsd_native_is fetch' -s h -l help -d 'explain the command'
 complete -c nixsd-native -n '__nixsd_native_is fetch' -F
 complete -c nixsd-native -n '__nixsd_native_is update' -l nixos-release -d 'release of NixOS, such as 26.05 or unstable (default 26.05)' -x
@@ -140,13 +140,12 @@ complete -c nixsd-native -n '__nixsd_native_is update' -l qemu-deb -d 'take the 
 complete -c nixsd-native -n '__nixsd_native_is update' -l qemu-sha256 -d 'the .deb\'s expected hash: of --qemu-deb, or to choose another pinned one' -x
 complete -c nixsd-native -n '__nixsd_native_is update' -l qemu-suite -d 'take the emulator that a Debian suite has now, by its signed index' -x
 complete -c nixsd-native -n '__nixsd_native_is update' -l debian-mirror -d 'URL of a Debian mirror, before all others; repeatable' -x
-complete -c nixsd-native -n '__nixsd_native_is update' -l offline -d 'use no network at all, neither here nor in the build'
 complete -c nixsd-native -n '__nixsd_native_is update' -l state-dir -d 'folder of the Nix store and of locks' -x -a '(__fish_complete_directories)'
 complete -c nixsd-native -n '__nixsd_native_is update' -l cache-dir -d 'folder of downloads' -x -a '(__fish_complete_directories)'
 complete -c nixsd-native -n '__nixsd_native_is update' -l log-format -d 'how progress is printed' -x -a 'auto plain json raw'
-complete -c nixsd-native -n '__nixsd_native_is update' -l json -d 'print the result as one JSON object'
 complete -c nixsd-native -n '__nixsd_native_is update' -s v -l verbose -d 'also print what builders print'
 complete -c nixsd-native -n '__nixsd_native_is update' -s q -l quiet -d 'print warnings and errors only'
+complete -c nixsd-native -n '__nixsd_native_is update' -l json -d 'print the result as one JSON object'
 complete -c nixsd-native -n '__nixsd_native_is update' -s h -l help -d 'explain the command'
 complete -c nixsd-native -n '__nixsd_native_is update' -F
 complete -c nixsd-native -n '__nixsd_native_is bundle' -l demo -d 'bundle what the demo needs, whatever its configuration'
@@ -177,9 +176,9 @@ complete -c nixsd-native -n '__nixsd_native_is bundle' -l assembly -d 'which too
 complete -c nixsd-native -n '__nixsd_native_is bundle' -l state-dir -d 'folder of the Nix store and of locks' -x -a '(__fish_complete_directories)'
 complete -c nixsd-native -n '__nixsd_native_is bundle' -l cache-dir -d 'folder of downloads' -x -a '(__fish_complete_directories)'
 complete -c nixsd-native -n '__nixsd_native_is bundle' -l log-format -d 'how progress is printed' -x -a 'auto plain json raw'
-complete -c nixsd-native -n '__nixsd_native_is bundle' -l json -d 'print the result as one JSON object'
 complete -c nixsd-native -n '__nixsd_native_is bundle' -s v -l verbose -d 'also print what builders print'
 complete -c nixsd-native -n '__nixsd_native_is bundle' -s q -l quiet -d 'print warnings and errors only'
+complete -c nixsd-native -n '__nixsd_native_is bundle' -l json -d 'print the result as one JSON object'
 complete -c nixsd-native -n '__nixsd_native_is bundle' -s h -l help -d 'explain the command'
 complete -c nixsd-native -n '__nixsd_native_first bundle' -a 'create verify'
 complete -c nixsd-native -n '__nixsd_native_is bundle; and not __nixsd_native_first bundle' -F
@@ -220,9 +219,9 @@ complete -c nixsd-native -n '__nixsd_native_is inject' -l trusted-public-key -d 
 complete -c nixsd-native -n '__nixsd_native_is inject' -l state-dir -d 'folder of the Nix store and of locks' -x -a '(__fish_complete_directories)'
 complete -c nixsd-native -n '__nixsd_native_is inject' -l cache-dir -d 'folder of downloads' -x -a '(__fish_complete_directories)'
 complete -c nixsd-native -n '__nixsd_native_is inject' -l log-format -d 'how progress is printed' -x -a 'auto plain json raw'
-complete -c nixsd-native -n '__nixsd_native_is inject' -l json -d 'print the result as one JSON object'
 complete -c nixsd-native -n '__nixsd_native_is inject' -s v -l verbose -d 'also print what builders print'
 complete -c nixsd-native -n '__nixsd_native_is inject' -s q -l quiet -d 'print warnings and errors only'
+complete -c nixsd-native -n '__nixsd_native_is inject' -l json -d 'print the result as one JSON object'
 complete -c nixsd-native -n '__nixsd_native_is inject' -s h -l help -d 'explain the command'
 complete -c nixsd-native -n '__nixsd_native_is inject' -F
 complete -c nixsd-native -n '__nixsd_native_is flash' -l yes -d 'do not ask; needs --serial'
@@ -265,7 +264,6 @@ complete -c nixsd-native -n '__nixsd_native_is shell' -l option -d 'hand a setti
 complete -c nixsd-native -n '__nixsd_native_is shell' -l state-dir -d 'folder of the Nix store and of locks' -x -a '(__fish_complete_directories)'
 complete -c nixsd-native -n '__nixsd_native_is shell' -l cache-dir -d 'folder of downloads' -x -a '(__fish_complete_directories)'
 complete -c nixsd-native -n '__nixsd_native_is shell' -l log-format -d 'how progress is printed' -x -a 'auto plain json raw'
-complete -c nixsd-native -n '__nixsd_native_is shell' -l json -d 'print the result as one JSON object'
 complete -c nixsd-native -n '__nixsd_native_is shell' -s v -l verbose -d 'also print what builders print'
 complete -c nixsd-native -n '__nixsd_native_is shell' -s q -l quiet -d 'print warnings and errors only'
 complete -c nixsd-native -n '__nixsd_native_is shell' -s h -l help -d 'explain the command'
@@ -296,9 +294,9 @@ complete -c nixsd-native -n '__nixsd_native_is doctor' -l builder-key -d 'privat
 complete -c nixsd-native -n '__nixsd_native_is doctor' -l state-dir -d 'folder of the Nix store and of locks' -x -a '(__fish_complete_directories)'
 complete -c nixsd-native -n '__nixsd_native_is doctor' -l cache-dir -d 'folder of downloads' -x -a '(__fish_complete_directories)'
 complete -c nixsd-native -n '__nixsd_native_is doctor' -l log-format -d 'how progress is printed' -x -a 'auto plain json raw'
-complete -c nixsd-native -n '__nixsd_native_is doctor' -l json -d 'print the result as one JSON object'
 complete -c nixsd-native -n '__nixsd_native_is doctor' -s v -l verbose -d 'also print what builders print'
 complete -c nixsd-native -n '__nixsd_native_is doctor' -s q -l quiet -d 'print warnings and errors only'
+complete -c nixsd-native -n '__nixsd_native_is doctor' -l json -d 'print the result as one JSON object'
 complete -c nixsd-native -n '__nixsd_native_is doctor' -s h -l help -d 'explain the command'
 complete -c nixsd-native -n '__nixsd_native_is binfmt' -l qemu-deb -d 'take the emulator from this .deb, a file or URL' -r -F
 complete -c nixsd-native -n '__nixsd_native_is binfmt' -l qemu-sha256 -d 'the .deb\'s expected hash: of --qemu-deb, or to choose another pinned one' -x
@@ -308,9 +306,9 @@ complete -c nixsd-native -n '__nixsd_native_is binfmt' -l offline -d 'use no net
 complete -c nixsd-native -n '__nixsd_native_is binfmt' -l state-dir -d 'folder of the Nix store and of locks' -x -a '(__fish_complete_directories)'
 complete -c nixsd-native -n '__nixsd_native_is binfmt' -l cache-dir -d 'folder of downloads' -x -a '(__fish_complete_directories)'
 complete -c nixsd-native -n '__nixsd_native_is binfmt' -l log-format -d 'how progress is printed' -x -a 'auto plain json raw'
-complete -c nixsd-native -n '__nixsd_native_is binfmt' -l json -d 'print the result as one JSON object'
 complete -c nixsd-native -n '__nixsd_native_is binfmt' -s v -l verbose -d 'also print what builders print'
 complete -c nixsd-native -n '__nixsd_native_is binfmt' -s q -l quiet -d 'print warnings and errors only'
+complete -c nixsd-native -n '__nixsd_native_is binfmt' -l json -d 'print the result as one JSON object'
 complete -c nixsd-native -n '__nixsd_native_is binfmt' -s h -l help -d 'explain the command'
 complete -c nixsd-native -n '__nixsd_native_first binfmt' -a 'status register unregister'
 complete -c nixsd-native -n '__nixsd_native_is clean' -l cache -d 'remove all downloads'
@@ -319,9 +317,9 @@ complete -c nixsd-native -n '__nixsd_native_is clean' -l all -d 'remove both, an
 complete -c nixsd-native -n '__nixsd_native_is clean' -l state-dir -d 'folder of the Nix store and of locks' -x -a '(__fish_complete_directories)'
 complete -c nixsd-native -n '__nixsd_native_is clean' -l cache-dir -d 'folder of downloads' -x -a '(__fish_complete_directories)'
 complete -c nixsd-native -n '__nixsd_native_is clean' -l log-format -d 'how progress is printed' -x -a 'auto plain json raw'
-complete -c nixsd-native -n '__nixsd_native_is clean' -l json -d 'print the result as one JSON object'
 complete -c nixsd-native -n '__nixsd_native_is clean' -s v -l verbose -d 'also print what builders print'
 complete -c nixsd-native -n '__nixsd_native_is clean' -s q -l quiet -d 'print warnings and errors only'
+complete -c nixsd-native -n '__nixsd_native_is clean' -l json -d 'print the result as one JSON object'
 complete -c nixsd-native -n '__nixsd_native_is clean' -s h -l help -d 'explain the command'
 complete -c nixsd-native -n '__nixsd_native_is completion' -s h -l help -d 'explain the command'
 complete -c nixsd-native -n '__nixsd_native_first completion' -a 'bash zsh fish'
