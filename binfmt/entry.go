@@ -62,12 +62,12 @@ func FlagsFor(release string) Flags {
 
 // An Entry is one handler that is chosen by a file's first bytes.
 type Entry struct {
-	Name        string
-	Magic       []byte
-	Mask        []byte // as long as Magic; nil: every bit counts
-	Offset      int    // of Magic in the file, bytes
-	Interpreter string // absolute path
-	Flags       Flags
+	Name        string `json:"name"`
+	Magic       []byte `json:"magic"`
+	Mask        []byte `json:"mask"`        // as long as Magic; nil: every bit counts
+	Offset      int    `json:"offset"`      // of Magic in the file, bytes
+	Interpreter string `json:"interpreter"` // absolute path
+	Flags       Flags  `json:"flags"`
 }
 
 // AArch64 is the entry for all aarch64 Linux programs.

@@ -126,12 +126,12 @@ const (
 
 // Status is the state of the host's binfmt_misc and of this program's handler.
 type Status struct {
-	Mounted bool
-	Enabled bool        // false also if not mounted
-	Handler *Registered // nil if not registered
-	Journal *Journal    // nil if there is none, or it is not of this boot
-	Usage   Usage
-	Foreign []Registered // others that take aarch64 programs
+	Mounted bool         `json:"mounted"`
+	Enabled bool         `json:"enabled"` // false also if not mounted
+	Handler *Registered  `json:"handler"` // nil if not registered
+	Journal *Journal     `json:"journal"` // nil if there is none, or it is not of this boot
+	Usage   Usage        `json:"usage"`
+	Foreign []Registered `json:"foreign"` // others that take aarch64 programs
 }
 
 // ReadStatus looks without changing anything, as any user. With an error comes

@@ -23,8 +23,8 @@ const (
 // flags and kinds that this package never registers.
 type Registered struct {
 	Entry
-	Enabled   bool
-	Extension string // without the dot; then there is no magic
+	Enabled   bool   `json:"enabled"`
+	Extension string `json:"extension,omitempty"` // without the dot; then there is no magic
 }
 
 // ParseEntry reads the text of the binfmt_misc file called name. Lines of a

@@ -26,7 +26,8 @@ func binfmtCommand() command {
 		summary: "show, add or remove the host's handler for aarch64 programs",
 		help: `A build registers the handler itself and takes it away at its end. With register
 it stays until unregister or the next boot, and aarch64 programs run everywhere
-on this host. Flags about the emulator are for register, --json is for status.
+on this host. Flags about the emulator are for register, --json is for status:
+one object with mounted, enabled, handler, journal, usage and foreign.
 
 Example:
   sudo nixsd-native binfmt register`,
@@ -92,6 +93,7 @@ func (j *binfmtJob) status(ctx context.Context, a *app) error {
 		fmt.Fprintf(a.errs, "warning: %v\n", err)
 	}
 	if j.json {
+		s.Foreign = append([]binfmt.Registered{}, s.Foreign...) // not null
 		return json.NewEncoder(a.out).Encode(s)
 	}
 	say := func(name, value string) { fmt.Fprintf(a.out, "%-12s %s\n", name, value) }
