@@ -88,6 +88,7 @@ func exitCode(err error) int {
 		return exitBuild
 	case is[*fetch.HashError](err), is[*qemu.HashError](err), is[*qemu.ContentError](err), is[*qemu.UnpinnedError](err),
 		is[*debian.SignatureError](err), is[*debian.ExpiredError](err), is[*debian.FormatError](err), is[*debian.SuiteError](err),
+		is[*debian.NotListedError](err), is[*debian.DependencyError](err),
 		is[*nix.TarballError](err), is[*untar.FormatError](err), is[*nix.LockError](err), is[*bundle.Error](err):
 		return exitVerify
 	case is[*fetch.NetworkError](err), is[*fetch.OfflineError](err), is[*debian.MirrorsError](err):
@@ -103,7 +104,7 @@ func exitCode(err error) int {
 func isBinfmtError(err error) bool {
 	return is[*binfmt.UnavailableError](err) || is[*binfmt.PermissionError](err) || is[*binfmt.ReadOnlyError](err) ||
 		is[*binfmt.AutofsError](err) || is[*binfmt.DisabledError](err) || is[*binfmt.InterpreterError](err) ||
-		is[*binfmt.ExistsError](err) || is[*binfmt.ResourceError](err) || is[*binfmt.UnsupportedError](err) ||
+		is[*binfmt.ExistsError](err) || is[*binfmt.ResourceError](err) || is[*binfmt.ReadBackError](err) || is[*binfmt.UnsupportedError](err) ||
 		is[*binfmt.BusyError](err) || is[*binfmt.ProofError](err) || is[*binfmt.FolderError](err)
 }
 

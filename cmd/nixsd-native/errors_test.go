@@ -46,6 +46,8 @@ var typed = []struct {
 	{&debian.ExpiredError{What: "release trixie", When: time.Unix(0, 0)}, exitVerify},
 	{&debian.FormatError{What: "Packages", Line: 3, Reason: "no colon"}, exitVerify},
 	{&debian.SuiteError{Asked: "trixie", Codename: "sid"}, exitVerify},
+	{&debian.NotListedError{Suite: "trixie", Path: "main/binary-arm64/Packages"}, exitVerify},
+	{&debian.DependencyError{Relation: "libc6", Reason: "no such package"}, exitVerify},
 	{&nix.TarballError{Reason: "no install"}, exitVerify},
 	{&untar.FormatError{Name: "../x", Reason: "leaves the folder"}, exitVerify},
 	{&nix.LockError{Reason: "is damaged"}, exitVerify},
@@ -67,6 +69,7 @@ var typed = []struct {
 	{&binfmt.InterpreterError{Interpreter: "/q", Err: syscall.ENOEXEC}, exitHost},
 	{&binfmt.ExistsError{Name: "q", Err: syscall.EEXIST}, exitHost},
 	{&binfmt.ResourceError{Err: syscall.ENOSPC}, exitHost}, // no disk's
+	{&binfmt.ReadBackError{Name: "q"}, exitHost},
 	{&binfmt.UnsupportedError{Err: syscall.EPERM}, exitHost},
 	{&binfmt.BusyError{Name: "q"}, exitHost},
 	{&binfmt.ProofError{Path: "/p", Err: syscall.ENOEXEC}, exitHost},
