@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io/fs"
 	"os"
 	"slices"
@@ -135,6 +136,9 @@ func (j *doctorJob) run(ctx context.Context, a *app) error {
 	d.rep.Close(false)
 	e := examination{Checks: all}
 	e.CanBuild, e.ExitStatus = verdict(all)
+	if j.quiet && !j.json {
+		e = e.withoutFine()
+	}
 	if err := e.print(d.out, j.json, d.colors()); err != nil {
 		return err
 	}
@@ -176,8 +180,12 @@ func (d *doctor) skipNetwork() []finding {
 	if d.sources.offline {
 		return skipped("not looked at, as --offline uses no network")
 	}
-	if d.client == nil {
-		return skipped("not looked at, as the cache folder cannot be used")
+	if d.client != nil {
+		return nil
+	}
+	var err error // no folder could be used; servers answer all the same
+	if d.client, err = d.newClient(nil); err != nil {
+		return skipped(fmt.Sprintf("not looked at: %v", err))
 	}
 	return nil
 }

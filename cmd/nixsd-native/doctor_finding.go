@@ -87,6 +87,12 @@ func (a *app) colors() bool {
 // statusColors are green, yellow and red, by the numbers of ECMA-48's SGR.
 var statusColors = map[string]string{statusOK: "32", statusWarning: "33", statusProblem: "1;31", statusSkipped: "2"}
 
+// withoutFine leaves out what is neither a warning nor a problem.
+func (e examination) withoutFine() examination {
+	e.Checks = slices.DeleteFunc(slices.Clone(e.Checks), func(f finding) bool { return f.Status == statusOK || f.Status == statusSkipped })
+	return e
+}
+
 // print writes a line for each check, and below what helps.
 func (e examination) print(w io.Writer, asJSON, colors bool) error {
 	if asJSON {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -33,7 +34,7 @@ func (d *doctor) stateFolder(ctx context.Context) []finding {
 	case err != nil && d.lacksNamespaces != nil && err.Error() == d.lacksNamespaces.Error():
 		return skipped("not tried, as there are no namespaces to try it in")
 	case err != nil:
-		return problem(fmt.Errorf("%v (%s)", err, described(on)), append(mountFix(on, state, "--state-dir DIR"), hints(err)...)...)
+		return problem(fmt.Errorf("%v (%s)", err, described(on)), folderFix(on, state, "--state-dir DIR", err)...)
 	case d.lacksNamespaces != nil:
 		d.folders = true
 		return skipped("made, but not tried, as there are no namespaces to try it in")
@@ -56,7 +57,7 @@ func (d *doctor) stateFolder(ctx context.Context) []finding {
 		return problem(fmt.Errorf("no store can be in %s (%s): %v", state, described(on), err), mountFix(on, state, "--state-dir DIR")...)
 	}
 	if err != nil {
-		return problem(fmt.Errorf("%v (%s is %s)", err, state, described(on)), append(mountFix(on, state, "--state-dir DIR"), hints(err)...)...)
+		return problem(fmt.Errorf("%v (%s is %s)", err, state, described(on)), folderFix(on, state, "--state-dir DIR", err)...)
 	}
 	return ok("%s (%s): programs, links, modes, owners, names and locks work", state, described(on))
 }
@@ -75,6 +76,24 @@ func described(m hostinfo.Mount) string {
 // foreignSystems keep no modes, owners and links of Linux's.
 var foreignSystems = []string{"vfat", "msdos", "exfat", "ntfs", "ntfs3", "fuseblk", "9p", "drvfs", "hfsplus", "cifs", "smb3", "vboxsf", "fuse.vmhgfs-fuse"}
 
+// isForeign reports whether a file system lacks what a store needs. NFS lets no root in.
+func isForeign(m hostinfo.Mount) bool {
+	return slices.Contains(foreignSystems, m.Type) || strings.HasPrefix(m.Type, "nfs")
+}
+
+// folderFix is what helps where a folder cannot be used: mountFix only if the file system
+// may be to blame.
+func folderFix(m hostinfo.Mount, dir, flag string, err error) []string {
+	own := hints(err)
+	if own == nil && errors.Is(err, fs.ErrPermission) {
+		own = []string{"name a folder that you may write to: " + flag}
+	}
+	if own == nil || m.Has("ro") || m.Has("noexec") || isForeign(m) {
+		return append(mountFix(m, dir, flag), own...)
+	}
+	return own
+}
+
 // mountFix is what helps on a file system where a folder cannot be used.
 func mountFix(m hostinfo.Mount, dir, flag string) []string {
 	var fix []string
@@ -85,7 +104,7 @@ func mountFix(m hostinfo.Mount, dir, flag string) []string {
 		fix = append(fix, "sudo mount -o remount,exec "+quoted(m.Target))
 	}
 	other := "name a folder on a disk of Linux's own, such as ext4, btrfs or xfs: " + flag
-	if slices.Contains(foreignSystems, m.Type) || strings.HasPrefix(m.Type, "nfs") {
+	if isForeign(m) {
 		return append([]string{other}, fix...)
 	}
 	return append(fix, other)
@@ -99,7 +118,7 @@ func (d *doctor) cacheFolder(context.Context) []finding {
 		return skipped("not tried, as the state folder comes first")
 	}
 	if err := tryCache(cache); err != nil {
-		fix := mountFix(on, cache, "--cache-dir DIR")
+		fix := folderFix(on, cache, "--cache-dir DIR", err)
 		if on.Has("ro") { // a complete one may be read-only
 			return warning(fmt.Errorf("%s (%s): %v: nothing can be downloaded", cache, described(on), bare(err)), fix...)
 		}

@@ -15,15 +15,15 @@ import (
 type need struct {
 	limit       string // in /proc/self/limits
 	resource    string // for prlimit(1)
-	what        string
+	what, any   string // with a number, and without a limit
 	least, good int64
 }
 
 var limitNeeds = []need{
-	{"Max open files", "nofile", "open files", sandbox.LeastFiles, 4096},
-	{"Max processes", "nproc", "processes", 32, 1024},
-	{"Max file size", "fsize", "bytes of a file", 180 << 20, 16 << 30},
-	{"Max address space", "as", "bytes of address space", 1 << 30, 64 << 30},
+	{"Max open files", "nofile", "open files", "any number of open files", sandbox.LeastFiles, 4096},
+	{"Max processes", "nproc", "processes", "any number of processes", 32, 1024},
+	{"Max file size", "fsize", "bytes of a file", "files of any size", 180 << 20, 16 << 30},
+	{"Max address space", "as", "bytes of address space", "any amount of address space", 1 << 30, 64 << 30},
 }
 
 func (d *doctor) limits(context.Context) []finding {
@@ -40,32 +40,32 @@ func judgeLimits(all hostinfo.Limits) []finding {
 	var fine []string
 	for _, n := range limitNeeds {
 		has, known := all[n.limit]
-		switch text := "at most " + amount(has, n.what); {
+		switch text := "at most " + n.amount(has); {
 		case !known:
 		case has < n.least:
-			low = append(low, problem(fmt.Errorf("%s, and a build needs %s", text, amount(n.least, n.what)), n.fix())...)
+			low = append(low, problem(fmt.Errorf("%s, and a build needs %s", text, n.amount(n.least)), n.fix())...)
 		case has < n.good:
 			low = append(low, warning(fmt.Errorf("%s, which may be too few for a large build", text), n.fix())...)
 		default:
-			fine = append(fine, amount(has, n.what))
+			fine = append(fine, n.amount(has))
 		}
 	}
 	if low != nil {
 		return low
 	}
-	return ok("as many as %s", strings.Join(fine, ", "))
+	return ok("allowed: %s", strings.Join(fine, ", "))
 }
 
 // amount words a number, of bytes as such.
-func amount(n int64, what string) string {
-	kind, bytes := strings.CutPrefix(what, "bytes of ")
+func (n need) amount(of int64) string {
+	kind, bytes := strings.CutPrefix(n.what, "bytes of ")
 	switch {
-	case n == hostinfo.Unlimited:
-		return "any number of " + strings.TrimPrefix(what, "bytes of ")
+	case of == hostinfo.Unlimited:
+		return n.any
 	case bytes:
-		return size(n) + " of " + kind
+		return size(of) + " of " + kind
 	}
-	return fmt.Sprintf("%d %s", n, what)
+	return fmt.Sprintf("%d %s", of, n.what)
 }
 
 func (n need) fix() string { return fmt.Sprintf("sudo prlimit --pid $$ --%s=%d", n.resource, n.good) }

@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
+	"io/fs"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -62,7 +65,7 @@ func TestJudgeHost(t *testing.T) {
 		"SELinux, confined": {judgeSELinux(hostinfo.Security{SELinux: "enforcing", Context: "user_u:user_r:user_t:s0"}), statusWarning, "user_t", "ausearch"},
 		"permissive":        {judgeSELinux(hostinfo.Security{SELinux: "permissive", Context: "user_t"}), statusOK, "permissive", ""},
 
-		"limits":        {judgeLimits(plenty), statusOK, "1048576 open files, any number of processes", ""},
+		"limits":        {judgeLimits(plenty), statusOK, "1048576 open files, any number of processes, files of any size, any amount of address space", ""},
 		"few files":     {judgeLimits(with("Max open files", 64)), statusProblem, "at most 64 open files, and a build needs 128", "--nofile=4096"},
 		"some files":    {judgeLimits(with("Max open files", 1024)), statusWarning, "1024 open files", "--nofile=4096"},
 		"few processes": {judgeLimits(with("Max processes", 20)), statusProblem, "20 processes", "--nproc="},
@@ -134,6 +137,39 @@ func TestJudgeFolders(t *testing.T) {
 	}
 }
 
+// What helps is about the file system only if that is to blame.
+func TestFolderFix(t *testing.T) {
+	denied := &fs.PathError{Op: "open", Path: "/m/x", Err: syscall.EACCES}
+	ext4, fat := hostinfo.Mount{Type: "ext4", Target: "/m"}, hostinfo.Mount{Type: "vfat", Target: "/m"}
+	const other, own = "name a folder on a disk of Linux's own", "name another folder, with room and that you may write to: --state-dir DIR"
+	for what, c := range map[string]struct {
+		m    hostinfo.Mount
+		err  error
+		want []string // beginnings
+	}{
+		"denied":         {ext4, denied, []string{"name a folder that you may write to: --state-dir DIR"}},
+		"denied, state":  {ext4, folderError("state", "/m/x", denied), []string{own}},
+		"denied, on FAT": {fat, denied, []string{other, "name a folder that you may write to"}},
+		"state on FAT":   {fat, folderError("state", "/m/x", denied), []string{other, own}},
+		"odd":            {ext4, errors.New("odd"), []string{other}},
+	} {
+		got := folderFix(c.m, "/m/x", "--state-dir DIR", c.err)
+		if !slices.EqualFunc(got, c.want, strings.HasPrefix) {
+			t.Errorf("%s: folderFix = %q; want %q", what, got, c.want)
+		}
+	}
+}
+
+// Servers are asked also if there is no cache to download to.
+func TestAsksWithoutCache(t *testing.T) {
+	d := &doctor{build: newBuild(&buildJob{}, &app{env: environment{}, errs: io.Discard})}
+	if s := d.skipNetwork(); s != nil || d.client == nil || d.client.Offline {
+		t.Errorf("without a cache: %+v, %+v", s, d.client)
+	}
+	d.sources.offline = true
+	mustFind(t, "offline", d.skipNetwork(), statusSkipped, "--offline", "")
+}
+
 func TestJudgeNetwork(t *testing.T) {
 	yes, no := resolution{took: 3 * time.Millisecond}, resolution{err: errors.New("no such host")}
 	ask := func(needed bool, errs ...error) (all []askedSource) {
@@ -193,8 +229,8 @@ func TestExamination(t *testing.T) {
 	if works, status := verdict(all[:1]); !works || status != exitOK {
 		t.Errorf("verdict of what is ok = %v, %d", works, status)
 	}
-	var plain, colored, asJSON bytes.Buffer
-	if err := errors.Join(e.print(&plain, false, false), e.print(&colored, false, true), e.print(&asJSON, true, true)); err != nil {
+	var plain, colored, asJSON, quiet bytes.Buffer
+	if err := errors.Join(e.print(&plain, false, false), e.print(&colored, false, true), e.print(&asJSON, true, true), e.withoutFine().print(&quiet, false, false)); err != nil {
 		t.Fatal(err)
 	}
 	const want = `ok       kernel        Linux
@@ -205,6 +241,13 @@ skipped  names         offline
 `
 	if plain.String() != want {
 		t.Errorf("it prints\n%s\nwant\n%s", plain.String(), want)
+	}
+	const worse = `problem  state folder  no; room
+         df -h /x
+         --state-dir DIR
+`
+	if quiet.String() != worse {
+		t.Errorf("with -q it prints\n%s\nwant\n%s", quiet.String(), worse)
 	}
 	if got := colored.String(); !strings.Contains(got, "\x1b[1;31mproblem\x1b[0m  state") || !strings.Contains(got, "\x1b[32mok     \x1b[0m") {
 		t.Errorf("with colours it prints %q", got)

@@ -28,19 +28,28 @@ func (w *workspace) openCache() error {
 	if err != nil {
 		return err
 	}
+	client, err := w.newClient(cache)
+	if err == nil {
+		w.client = client
+	}
+	return err
+}
+
+// newClient makes one that downloads as flags and environment say.
+func (w *workspace) newClient(cache *fetch.Cache) (*fetch.Client, error) {
 	proxies := w.env.proxies()
-	if err := proxies.Validate(); err != nil {
-		return usageErrorf("correct the variable http_proxy, https_proxy or all_proxy", "%v", err)
+	err := proxies.Validate()
+	if err != nil {
+		return nil, usageErrorf("correct the variable http_proxy, https_proxy or all_proxy", "%v", err)
 	}
 	if w.certificates, err = w.env.readCertificates(); err != nil && !w.sources.offline {
-		return err
+		return nil, err
 	}
-	w.client = &fetch.Client{
+	return &fetch.Client{
 		Cache: cache, HTTP: fetch.NewHTTPClient(proxies, w.certificates.pool), Offline: w.sources.offline,
 		Silent: &fetch.SilentHosts{}, Progress: w.moved,
 		Report: w.downloadEvent,
-	}
-	return nil
+	}, nil
 }
 
 // downloadEvent tells what happened. Who is fastest is for those who want to know all.
