@@ -123,8 +123,8 @@ func (b *build) fetchAll(ctx context.Context) ([]inputRow, error) {
 // fetchLine is the command line that fetches what this one needs.
 func (w *workspace) fetchLine() string {
 	line := "nixsd-native fetch"
-	_, isRoot := w.privileges.(*monitorClient)
-	if isRoot {
+	client, isRoot := w.privileges.(*monitorClient)
+	if isRoot && client.hello.BySudo {
 		line = "sudo " + line
 	}
 	if w.demo {

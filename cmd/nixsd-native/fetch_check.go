@@ -49,7 +49,7 @@ func (w *workspace) verifyInputs(ctx context.Context) ([]inputRow, error) {
 		}
 		rows = append(rows, row)
 	}
-	return rows, v.verdict(w.fetchLine(), w.bundleOffer())
+	return rows, v.verdict(w.fetchLine(), w.bundleOffer(), !w.sources.offline)
 }
 
 // pinnedInputs lists what is known of a build's inputs without network.
@@ -243,16 +243,20 @@ func stateOf(files, missing, damaged int) string {
 
 // verdict returns nil if everything is there and sound. What is damaged weighs more than
 // what is missing; command fetches both, and bundle is that of OfflineError.
-func (v *verification) verdict(command, bundle string) error {
-	missing := &fetch.OfflineError{Dir: v.cache.Dir(), Missing: v.missing, Command: command, Bundle: bundle}
+func (v *verification) verdict(command, bundle string, online bool) error {
+	missing := &fetch.OfflineError{Dir: v.cache.Dir(), Missing: v.missing, Command: command, Bundle: bundle, Online: online}
 	switch {
 	case len(v.damaged) > 0:
 		text := "damaged in the cache: " + strings.Join(fetch.First(v.damaged), "; ")
 		if len(v.missing) > 0 {
 			text += "; and " + missing.Error()
 		}
+		anew := "have what is damaged removed and fetched anew: " + command
+		if !online {
+			anew = "on a machine with network, " + anew
+		}
 		return &codedError{exitVerify, text, []string{
-			"on a machine with network, have what is damaged removed and fetched anew: " + command,
+			anew,
 			"or copy sound files into " + v.cache.Dir() + " by hand; they are found by their hash",
 		}}
 	case len(v.missing) > 0:

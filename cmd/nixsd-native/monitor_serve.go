@@ -55,6 +55,7 @@ type monitorReply struct {
 	Paths        []string
 	Removed      bool
 	Stripped     []string // of Hello
+	BySudo       bool     // likewise
 }
 
 // serve answers requests until the worker is gone.
@@ -91,7 +92,7 @@ func (m *rootMonitor) serve(ctx context.Context, socket *os.File) error {
 func (m *rootMonitor) answer(ctx context.Context, conn *wire.Conn, q monitorRequest, files []*os.File) (r monitorReply, file *os.File, err error) {
 	switch {
 	case q.Hello:
-		r.State, r.Cache, r.Targets, r.Stripped = m.state, m.cache, m.targets, m.stripped()
+		r.State, r.Cache, r.Targets, r.Stripped, r.BySudo = m.state, m.cache, m.targets, m.stripped(), m.owner.Set
 	case q.Open != "":
 		file, err = m.open(q.Open)
 	case q.OpenLock:

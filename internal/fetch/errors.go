@@ -126,6 +126,7 @@ type OfflineError struct {
 	Missing []Missing
 	Command string // that fills the cache; empty means "nixsd-native fetch"
 	Bundle  string // command that bundles; empty means "nixsd-native bundle create FILE"
+	Online  bool   // the network may be used, but was not to be
 }
 
 func (e *OfflineError) Error() string {
@@ -133,13 +134,19 @@ func (e *OfflineError) Error() string {
 	for i, m := range e.Missing {
 		names[i] = m.Name
 	}
-	return fmt.Sprintf("offline, and not in the cache: %s", strings.Join(First(names), ", "))
+	text := "not in the cache: " + strings.Join(First(names), ", ")
+	if e.Online {
+		return text
+	}
+	return "offline, and " + text
 }
 
 // Hints tells how to fill the cache, and what each file is.
 func (e *OfflineError) Hints() []string {
 	hints := []string{"on a machine with network, run: " + cmp.Or(e.Command, "nixsd-native fetch")}
-	if e.Dir != "" {
+	if e.Online {
+		hints = []string{"download it: " + e.Command}
+	} else if e.Dir != "" {
 		hints = append(hints, "or, there, put all that a build needs into one file: "+cmp.Or(e.Bundle, "nixsd-native bundle create FILE")+"; and here: build --bundle FILE")
 	}
 	if e.Dir != "" && slices.ContainsFunc(e.Missing, func(m Missing) bool { return m.SHA256 != "" }) {

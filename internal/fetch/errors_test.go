@@ -59,6 +59,11 @@ var errorTests = []struct {
 		&NotCachedError{SHA256: goodSum, Dir: "/c"},
 		"no file with sha256 " + goodSum + " in /c", nil,
 	},
+	{
+		&OfflineError{Dir: "/c", Missing: []Missing{{Name: "q.deb", SHA256: goodSum}}, Command: "nixsd-native fetch --demo", Online: true},
+		"not in the cache: q.deb",
+		[]string{"download it: nixsd-native fetch --demo", "or copy the missing files into /c by hand", "q.deb (sha256 " + goodSum},
+	},
 }
 
 func TestErrors(t *testing.T) {
