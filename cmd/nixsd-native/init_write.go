@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"nixsd-native/internal/image"
 	"nixsd-native/internal/wifi"
 )
 
@@ -25,7 +24,7 @@ func (j *initJob) locate() (place, error) {
 		name = filepath.Join(name, ownConfig)
 	}
 	if filepath.Ext(name) != ".nix" {
-		return place{}, usageErrorf("name it like board.nix, or name a folder that is there", "--output %s is no name of a configuration", j.output)
+		return place{}, usageErrorf("name it like board.nix, or like "+quoted(j.output+"/")+" if it is to be a folder", "--output %s is no name of a configuration", j.output)
 	}
 	p := place{name, strings.TrimSuffix(name, ".nix") + secretSuffix}
 	for _, file := range []string{p.config, p.secret} {
@@ -48,6 +47,10 @@ func (p place) write(j *initJob) error {
 	text, err := j.Text()
 	if err != nil {
 		return err
+	}
+	folder := filepath.Dir(p.config)
+	if err := os.MkdirAll(folder, 0o777); err != nil {
+		return cannotWrite(folder, err)
 	}
 	if j.passphrase != "" {
 		key, err := wifi.Key(j.WiFi, j.passphrase)
@@ -82,12 +85,9 @@ func writeNew(name, text string, mode os.FileMode) error {
 	return nil
 }
 
-// cannotWrite says that a file could not be made.
+// cannotWrite says that a file or folder could not be made.
 func cannotWrite(name string, err error) error {
-	if folder := filepath.Dir(name); errors.Is(err, fs.ErrNotExist) {
-		return usageErrorf("make it: mkdir -p "+quoted(folder), "the folder %s is not there", folder)
-	}
-	return &image.OutputError{Path: name, Err: err}
+	return &codedError{exitOutput, fmt.Sprintf("%s cannot be written: %v", name, bare(err)), []string{"name another place, with room and that you may write to: -o FOLDER"}}
 }
 
 // tellMore says what is to be done with what was written.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -53,7 +54,7 @@ func (o *outputs) open(owner image.Owner) (file string, err error) {
 		return "", err
 	}
 	o.pending = map[string]*image.Pending{}
-	probe, err := o.folder.Create("probe")
+	probe, err := o.folder.Create(cmp.Or(file, "probe"))
 	if err != nil {
 		return "", err
 	}

@@ -131,7 +131,7 @@ func (f *Folder) Create(name string) (*Pending, error) {
 		return nil, &OutputError{f.path, fmt.Errorf("%q is no name for a file", name)}
 	}
 	if info, err := f.root.Lstat(name); err == nil && !info.Mode().IsRegular() && info.Mode().Type() != fs.ModeSymlink {
-		return nil, &OutputError{f.Path(name), errors.New("is no regular file; images are files, to be written to a card afterwards")}
+		return nil, &OutputError{f.Path(name), errNoFile}
 	}
 	p := &Pending{folder: f, name: name}
 	var err error
@@ -229,6 +229,9 @@ func (f *Folder) sync() error {
 	return nil
 }
 
+// errNoFile says that something else has a result's name.
+var errNoFile = errors.New("is no regular file")
+
 // An OutputError says that a result could not be put where it was asked for.
 type OutputError struct {
 	Path string
@@ -243,6 +246,8 @@ func (e *OutputError) Unwrap() error { return e.Err }
 // Hints tells what to do.
 func (e *OutputError) Hints() []string {
 	switch {
+	case e.Err == errNoFile:
+		return []string{"name a file or a folder (images: -o); nixsd-native flash writes a finished image to a card"}
 	case errors.Is(e.Err, syscall.ENOSPC), errors.Is(e.Err, syscall.EDQUOT):
 		return []string{"free some space there, or name another place (images: -o); what is built is in the store, so the next run only writes it"}
 	case errors.Is(e.Err, fs.ErrPermission), errors.Is(e.Err, syscall.EROFS):
@@ -250,7 +255,7 @@ func (e *OutputError) Hints() []string {
 	case errors.Is(e.Err, fs.ErrNotExist):
 		return []string{"make the folder above it, or name another place (images: -o)"}
 	}
-	return nil
+	return []string{"name another place (images: -o)"}
 }
 
 // bare drops the path of an error that is shown beside the path.
