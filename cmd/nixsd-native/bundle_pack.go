@@ -35,7 +35,7 @@ func (b *bundling) pack(ctx context.Context) error {
 	to := newSummed(out)
 	index, err := bundle.Write(ctx, to, header, files, func(done, total int64) { b.rep.Bytes(b.fileName, done, total) })
 	if err != nil {
-		return outputError(b.fileName, err)
+		return b.outputError(err)
 	}
 	paths, err := b.privileges.Commit(b.fileName)
 	if err != nil {

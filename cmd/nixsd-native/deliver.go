@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path"
+	"path/filepath"
 	"strings"
 
 	"nixsd-native/internal/image"
@@ -54,7 +55,7 @@ func (b *build) deliverImage(ctx context.Context, t *target, closure map[string]
 	}
 	sum, plain, err := b.copyImage(ctx, t, name, dst, src)
 	if err != nil {
-		return outputError(name, err)
+		return b.outputError(err)
 	}
 	stem := strings.TrimSuffix(name, ".zst")
 	stem = strings.TrimSuffix(stem, path.Ext(stem))
@@ -87,7 +88,7 @@ func (b *build) place(small [][2]string, last string) (paths []string, err error
 			return nil, err
 		}
 		if _, err := f.WriteString(file[1]); err != nil {
-			return nil, outputError(file[0], err)
+			return nil, b.outputError(err)
 		}
 		names = append(names, file[0])
 	}
@@ -121,13 +122,17 @@ func (b *build) copyImage(ctx context.Context, t *target, name string, dst, src 
 	return sum, nil, err
 }
 
-// outputError tells a failure to write from others.
-func outputError(name string, err error) error {
+// outputError tells a failure to write to the folder for results from others.
+func (b *build) outputError(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return err
 	}
 	if isDiskFull(err) || is[*os.PathError](err) {
-		return &image.OutputError{Path: name, Err: err}
+		dir := absolute(b.job.output)
+		if b.fileName != "" {
+			dir = filepath.Dir(dir)
+		}
+		return &image.OutputError{Path: dir, Err: err}
 	}
 	return err
 }

@@ -98,7 +98,7 @@ func (j *injectJob) run(ctx context.Context, a *app) error {
 	b := newBuild(&buildJob{
 		commonFlags: j.commonFlags, sourceFlags: j.sourceFlags, nixosFlags: j.nixosFlags, cacheFlags: j.cacheFlags, injectFlags: j.injectFlags,
 		emulationFlags: emulationFlags{mode: emulationNone}, // e2fsprogs are this machine's
-		configs:        j.configs(), demo: j.demo, assembly: assemblyAuto, sandboxed: true,
+		configs:        j.configs(), demo: j.demo, output: j.needs().output, assembly: assemblyAuto, sandboxed: true,
 	}, a)
 	b.mode = emulationNone
 	var sum image.Sum
@@ -208,7 +208,7 @@ func (j *injectJob) inject(ctx context.Context, b *build) (path string, sum imag
 		return "", sum, err
 	}
 	if sum, _, err = b.copyInjected(ctx, &target{}, b.fileName, dst, src); err != nil {
-		return "", sum, outputError(b.fileName, err)
+		return "", sum, b.outputError(err)
 	}
 	var small [][2]string
 	if old, err := b.privileges.Open(checksumOf(j.image)); err == nil {

@@ -114,7 +114,7 @@ func TestFullDisks(t *testing.T) {
 			grow := l.dir(t, dir, "4m")
 			earlier := u.write(t, "full-out/"+imageName, "an earlier image")
 			args := buildArgs(t, u, p, "full-out", "--log-format", "plain", "--offline")
-			run(t, job{as: u, args: args}).mustBeFull(t, "build", "output ", l.says)
+			run(t, job{as: u, args: args}).mustBeFull(t, "build", "output "+dir, l.says)
 			if data, err := os.ReadFile(earlier); string(data) != "an earlier image" || len(listing(t, dir)) != 1 {
 				t.Errorf("the folder holds %q, the earlier image is %.40q, %v", listing(t, dir), data, err)
 			}
