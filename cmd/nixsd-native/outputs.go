@@ -99,7 +99,7 @@ func (o *outputs) commit(names []string) (paths []string, err error) {
 	return paths, nil
 }
 
-// discard forgets what was not committed.
+// discard forgets what was not committed, and leaves no folder that was made for nothing.
 func (o *outputs) discard() {
 	for _, p := range o.pending {
 		p.Discard()
@@ -108,6 +108,7 @@ func (o *outputs) discard() {
 		o.folder.Close()
 	}
 	if o.place != nil {
+		o.place.RemoveEmpty()
 		o.place.Close()
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"nixsd-native/internal/image"
@@ -76,13 +77,54 @@ func TestOutputsOpen(t *testing.T) {
 		}
 		o.discard()
 		for _, name := range slices.Concat(inFolder(t, dir), inFolder(t, filepath.Join(dir, "there"))) {
-			if name != "there" && name != "file" && name+"/" != tt.target && !strings.HasPrefix(tt.target, name+"/") {
+			if name != "there" && name != "file" {
 				t.Errorf("open(%q) left %s", tt.target, name)
 			}
 		}
 	}
 	if _, err := new(outputs).open(image.Owner{}); err == nil {
 		t.Error("open without a target succeeded")
+	}
+}
+
+// A folder stays that was there before, or has something in it.
+func TestOutputsKeepFolder(t *testing.T) {
+	dir := t.TempDir()
+	for name, fill := range map[string]bool{"there": false, "filled": true} {
+		path := filepath.Join(dir, name)
+		if !fill {
+			if err := os.Mkdir(path, 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}
+		o := locateOutputs(path + "/")
+		if _, err := o.open(image.Owner{}); err != nil {
+			t.Fatal(err)
+		}
+		if fill {
+			if err := os.WriteFile(filepath.Join(path, "file"), nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		o.discard()
+		if _, err := os.Stat(path); err != nil {
+			t.Errorf("discard removed the folder %s: %v", name, err)
+		}
+	}
+}
+
+// A full disk is named by its folder.
+func TestOutputError(t *testing.T) {
+	for _, tt := range []struct{ output, file, want string }{
+		{"/srv/images/", "", "/srv/images"},
+		{"/srv/images", "", "/srv/images"},
+		{"/srv/images/pi4.img", "pi4.img", "/srv/images"},
+	} {
+		b := &build{job: &buildJob{output: tt.output}, fileName: tt.file}
+		full := &os.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}
+		if got, want := b.outputError(full).Error(), "output "+tt.want+": no space left on device"; got != want {
+			t.Errorf("outputError to %s = %q; want %q", tt.output, got, want)
+		}
 	}
 }
 

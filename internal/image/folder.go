@@ -40,6 +40,7 @@ type Place struct {
 	path string
 	root *os.Root
 	base string // the folder's name in root if it is yet to be made, or ""
+	made bool   // by Open
 }
 
 // Locate finds the place of a folder, which may be missing if its parent exists.
@@ -72,6 +73,7 @@ func (p *Place) Open(owner Owner) (*Folder, error) {
 		f.root, err = p.root.OpenRoot(".")
 	} else {
 		err = p.root.Mkdir(p.base, 0o755)
+		p.made = p.made || err == nil
 		if err == nil && owner.Set {
 			err = p.root.Lchown(p.base, owner.UID, owner.GID)
 		}

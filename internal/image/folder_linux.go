@@ -25,6 +25,17 @@ func (f *Folder) openTemp(name string) (file *os.File, temp string, err error) {
 	return nil, "", &os.PathError{Op: "open", Path: f.path, Err: err}
 }
 
+// RemoveEmpty removes the folder if Open made it and nothing is in it.
+func (p *Place) RemoveEmpty() {
+	if !p.made {
+		return
+	}
+	if dir, err := p.root.Open("."); err == nil {
+		unix.Unlinkat(int(dir.Fd()), p.base, unix.AT_REMOVEDIR) // fails if there is something
+		dir.Close()
+	}
+}
+
 // link names a file that has no name, through /proc as that needs no privilege.
 func (f *Folder) link(file *os.File, name string) error {
 	dir, err := f.root.Open(".")
