@@ -53,6 +53,18 @@ func findCommand(name string) (command, bool) {
 	return all[i], true
 }
 
+// known lists what help tells of.
+func known() []string {
+	names := []string{"help"}
+	for _, c := range commands() {
+		names = append(names, c.name)
+	}
+	for _, t := range topics() {
+		names = append(names, t.name)
+	}
+	return names
+}
+
 // errHelp says that help was asked for and printed.
 var errHelp = errors.New("help")
 
@@ -82,7 +94,7 @@ func parse(args []string, out io.Writer) (job, error) {
 	}
 	c, ok := findCommand(rest[0])
 	if !ok {
-		return nil, usageErrorf("run \"nixsd-native help\" for the commands and topics", "unknown command %q", rest[0])
+		return nil, usageErrorf(meant(rest[0], known(), "run \"nixsd-native help\" for the commands and topics"), "unknown command %q", rest[0])
 	}
 	return c.parse(rest[1:], out)
 }
@@ -98,7 +110,7 @@ func (c command) parse(args []string, out io.Writer) (job, error) {
 		c.printHelp(out, fs)
 		return nil, errHelp
 	case err != nil:
-		return nil, usageErrorf(hint, "%v", err)
+		return nil, usageErrorf(meantFlag(fs, err, hint), "%v", err)
 	}
 	if err := j.check(fs.Args()); err != nil {
 		if ue := (*usageError)(nil); errors.As(err, &ue) && ue.hint == "" {
