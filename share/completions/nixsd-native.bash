@@ -60,7 +60,7 @@ _nixsd_native_command() {
     flash) flags='--yes --serial --log-format --json --quiet -q --help -h' first='' rest='file' ;;
     explain) flags='--json --help -h' first='' rest='file' ;;
     shell) flags='--demo --nixos-release --nixpkgs --nixpkgs-sha256 --nix --nix-sha256 --lock-file --channel-mirror --nix-mirror --flake --attr --patch --apply-resize2fs-patch --disable-zfs --qemu-deb --qemu-sha256 --qemu-suite --debian-mirror --offline --bundle --emulation --substituter --trusted-public-key --builder --builders --builder-key --option --state-dir --cache-dir --log-format --verbose -v --quiet -q --help -h' first='' rest='program' ;;
-    doctor) flags='--output -o --demo --nixos-release --nixpkgs --nixpkgs-sha256 --nix --nix-sha256 --lock-file --channel-mirror --nix-mirror --flake --qemu-deb --qemu-sha256 --qemu-suite --debian-mirror --offline --emulation --substituter --trusted-public-key --state-dir --cache-dir --log-format --verbose -v --quiet -q --json --help -h' first='' rest='' ;;
+    doctor) flags='--output -o --demo --nixos-release --nixpkgs --nixpkgs-sha256 --nix --nix-sha256 --lock-file --channel-mirror --nix-mirror --flake --qemu-deb --qemu-sha256 --qemu-suite --debian-mirror --offline --bundle --emulation --substituter --trusted-public-key --builder --builders --builder-key --state-dir --cache-dir --log-format --verbose -v --quiet -q --json --help -h' first='' rest='' ;;
     binfmt) flags='--qemu-deb --qemu-sha256 --qemu-suite --debian-mirror --offline --state-dir --cache-dir --log-format --verbose -v --quiet -q --json --help -h' first='status register unregister' rest='' ;;
     clean) flags='--cache --store --all --state-dir --cache-dir --log-format --verbose -v --quiet -q --json --help -h' first='' rest='' ;;
     completion) flags='--help -h' first='bash zsh fish' rest='' ;;
@@ -248,9 +248,13 @@ _nixsd_native_value() {
     doctor:--qemu-sha256) takes=text words='' ;;
     doctor:--qemu-suite) takes=text words='' ;;
     doctor:--debian-mirror) takes=text words='' ;;
+    doctor:--bundle) takes=file words='' ;;
     doctor:--emulation) takes=words words='auto host private none' ;;
     doctor:--substituter) takes=folder words='' ;;
     doctor:--trusted-public-key) takes=text words='' ;;
+    doctor:--builder) takes=text words='' ;;
+    doctor:--builders) takes=text words='' ;;
+    doctor:--builder-key) takes=file words='' ;;
     doctor:--state-dir) takes=folder words='' ;;
     doctor:--cache-dir) takes=folder words='' ;;
     doctor:--log-format) takes=words words='auto plain json raw' ;;
