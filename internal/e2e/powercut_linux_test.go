@@ -69,17 +69,29 @@ func (d *disk) mount(t *testing.T) {
 	output(t, testenv.NeedProgram(t, "mount"), "-t", d.kind, "-o", options, d.file, d.dir)
 }
 
-// unmount waits for processes that are about to end.
+// unmount waits for processes that are about to end, and until the kernel has let go of the
+// disk: a mount namespace that outlives its processes for a moment holds it, and who mounts
+// it then gets the file system that was cut off.
 func (d *disk) unmount(t *testing.T) {
 	t.Helper()
 	var err error
-	for range 100 {
-		if err = unix.Unmount(d.dir, 0); err == nil || err == unix.EINVAL {
+	for range 200 {
+		err = unix.Unmount(d.dir, 0)
+		if (err == nil || err == unix.EINVAL) && !d.attached() {
 			return
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	t.Errorf("unmount %s: %v", d.dir, err)
+	t.Errorf("unmount %s: %v; attached: %v", d.dir, err, d.attached())
+}
+
+// attached reports whether a loop device has the disk's file.
+func (d *disk) attached() bool {
+	files, _ := filepath.Glob("/sys/block/loop*/loop/backing_file")
+	return slices.ContainsFunc(files, func(name string) bool {
+		text, _ := os.ReadFile(name)
+		return strings.TrimSpace(string(text)) == d.file
+	})
 }
 
 // save keeps the disk as it is; restore makes it that again.
