@@ -87,11 +87,7 @@ func (d *disk) unmount(t *testing.T) {
 
 // attached reports whether a loop device has the disk's file.
 func (d *disk) attached() bool {
-	files, _ := filepath.Glob("/sys/block/loop*/loop/backing_file")
-	return slices.ContainsFunc(files, func(name string) bool {
-		text, _ := os.ReadFile(name)
-		return strings.TrimSpace(string(text)) == d.file
-	})
+	return slices.ContainsFunc(testenv.Loops(), func(loop string) bool { return strings.HasSuffix(loop, ": "+d.file) })
 }
 
 // save keeps the disk as it is; restore makes it that again.

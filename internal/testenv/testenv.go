@@ -123,7 +123,7 @@ type Snapshot struct {
 // Look looks at the host, but for processes and temporary files.
 func Look() (Snapshot, error) {
 	m, err := mounts()
-	return Snapshot{Handlers: handlers(), Mounts: m, Loops: loops(), Networks: names("/run/netns")}, err
+	return Snapshot{Handlers: handlers(), Mounts: m, Loops: Loops(), Networks: names("/run/netns")}, err
 }
 
 // Diff says in what s differs from before, or "".
@@ -175,8 +175,8 @@ func handlers() []string {
 	return all
 }
 
-// loops lists the loop devices in use.
-func loops() []string {
+// Loops lists the loop devices that are in use, as "loop0: /file".
+func Loops() []string {
 	var all []string
 	found, _ := filepath.Glob("/sys/block/loop*/loop/backing_file")
 	for _, file := range found {

@@ -50,10 +50,12 @@ const (
 	otherID = 1001
 )
 
-// service runs the guest once the system is up.
+// service runs the guest once the system is up. A process of its that memory runs out for
+// does not end it, as is so for the processes of who has logged in.
 const service = `[Unit]
 After=basic.target
 [Service]
+OOMPolicy=continue
 ExecStart=/usr/local/bin/guest
 StandardOutput=null
 StandardError=tty
