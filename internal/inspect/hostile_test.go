@@ -120,3 +120,31 @@ func TestFATLoops(t *testing.T) {
 		t.Errorf("%+v, %v; want a FAT that has errors", r, err)
 	}
 }
+
+// Whatever stands in an image, reading it ends, with a report or an error.
+func FuzzRead(f *testing.F) {
+	image := nixOS().make(f)
+	f.Add(uint32(446), []byte{0x80})                                      // partition table
+	f.Add(uint32(512), []byte("EFI PART"))                                // header of a GPT
+	f.Add(uint32(fatStart+11), []byte{0, 2, 8})                           // boot sector of the FAT
+	f.Add(uint32(extStart+1024), []byte{0xff, 0xff, 0xff, 0xff})          // superblock
+	f.Add(uint32(extStart+2048), []byte{1, 0, 0, 0})                      // group descriptors
+	f.Add(uint32(extStart+256<<10), []byte{0x0a, 0xf3, 1, 0, 4, 0, 1, 0}) // a node of extents
+	f.Fuzz(func(t *testing.T, at uint32, patch []byte) {
+		at %= extStart + extSize
+		patch = patch[:min(len(patch), 4096, int(extStart+extSize-at))]
+		was := make([]byte, len(patch))
+		if _, err := image.ReadAt(was, int64(at)); err != nil {
+			t.Fatal(err)
+		}
+		defer image.WriteAt(was, int64(at))
+		if _, err := image.WriteAt(patch, int64(at)); err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		r, err := Read(image, extStart+extSize)
+		if (r == nil) == (err == nil) || time.Since(began) > 10*time.Second {
+			t.Errorf("%+v, %v after %v", r, err, time.Since(began))
+		}
+	})
+}

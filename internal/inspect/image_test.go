@@ -82,7 +82,7 @@ LABEL nixos-default
 	}}
 }
 
-func run(t *testing.T, program string, stdin string, args ...string) {
+func run(t testing.TB, program string, stdin string, args ...string) {
 	t.Helper()
 	cmd := exec.Command(testenv.NeedProgram(t, program), args...)
 	cmd.Stdin = strings.NewReader(stdin)
@@ -98,7 +98,7 @@ const (
 )
 
 // make makes an image by the tools that make real ones.
-func (s sample) make(t *testing.T) *os.File {
+func (s sample) make(t testing.TB) *os.File {
 	t.Helper()
 	dir := t.TempDir()
 	tree := filepath.Join(dir, "tree")
@@ -145,7 +145,7 @@ func (s sample) make(t *testing.T) *os.File {
 }
 
 // addFirmware writes directory entries of empty files into the root of the FAT.
-func (s sample) addFirmware(t *testing.T, file string) {
+func (s sample) addFirmware(t testing.TB, file string) {
 	t.Helper()
 	f, err := os.OpenFile(file, os.O_RDWR, 0)
 	if err != nil {
