@@ -142,7 +142,9 @@ func (j *bootJob) run(ctx context.Context, a *app) error {
 	if err := g.findPort(); err != nil {
 		return err
 	}
-	g.Confine = vm.Confines(ctx, g.qemu)
+	if g.Confine = vm.Confines(ctx, g.qemu, g.env.list(qemuVariables)); !g.Confine {
+		fmt.Fprintln(g.errs, "warning: this QEMU cannot confine itself (-sandbox): do not boot images of strangers")
+	}
 	if j.checks {
 		return g.check(ctx)
 	}

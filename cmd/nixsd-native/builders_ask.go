@@ -75,7 +75,8 @@ func (b *build) askBuilders(ctx context.Context) error {
 			all[i].pem = logins.files[all[i].target.Keys[0].Name].pem
 			b.builders = append(b.builders, all[i])
 		} else if len(all) > 1 {
-			b.rep.Warn("the builder %s is left out: %s", machines[i].URI(), strings.TrimPrefix(errs[i].Error(), machines[i].URI()+": "))
+			b.leftOut = append(b.leftOut, fmt.Sprintf("the builder %s is left out: %s", machines[i].URI(), strings.TrimPrefix(errs[i].Error(), machines[i].URI()+": ")))
+			b.rep.Warn("%s", b.leftOut[len(b.leftOut)-1])
 		}
 	}
 	b.emulation.remote = b.builders.does(nix.System)

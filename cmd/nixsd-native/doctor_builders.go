@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
 
@@ -18,6 +19,9 @@ func (d *doctor) remoteBuilders(ctx context.Context) []finding {
 			detail += fmt.Sprintf("; it is %s with Nix %s", firstOf(b.about.system, "of another kind"), b.about.version)
 		}
 		all = append(all, ok("%s", detail)...)
+	}
+	for _, text := range d.leftOut {
+		all = append(all, warning(errors.New(text), "see to it that it answers, or name it no more")...)
 	}
 	return all
 }

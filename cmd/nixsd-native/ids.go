@@ -63,6 +63,21 @@ func freeIDs() (hostIDs, error) {
 	return hostIDs{First: r.First}, err
 }
 
+// readerIDs chooses ids that neither somebody nor root's builds have: those are in the group
+// of root's cache.
+func readerIDs() (hostIDs, error) {
+	if someIDsUnmapped() {
+		return hostIDs{First: overflowID}, nil
+	}
+	taken := takenIDs()
+	builds, err := sandbox.ChooseRange(taken)
+	if err != nil {
+		return hostIDs{}, err
+	}
+	r, err := sandbox.ChooseRange(append(taken, builds))
+	return hostIDs{First: r.First}, err
+}
+
 // record writes the ids into a state folder that has none.
 func (h hostIDs) record(state string) error {
 	file := filepath.Join(state, idsFile)

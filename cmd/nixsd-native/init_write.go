@@ -42,7 +42,7 @@ func exists(file string) error {
 }
 
 // write makes the configuration and, if its Wi-Fi's passphrase is known, the file with
-// the key, or neither.
+// the key, or neither; a folder made for them stays.
 func (p place) write(j *initJob) error {
 	text, err := j.Text()
 	if err != nil {

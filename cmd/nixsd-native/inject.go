@@ -164,7 +164,7 @@ func (j *injectJob) explain(err error) error {
 	if !j.ofDemo || j.demo || exitCode(err) != exitNetwork {
 		return err
 	}
-	return &codedError{exitNetwork, err.Error(), append(hints(err), "or, as this is the demo's image, use the demo's tools, which need a Debian mirror or what its build fetched: nixsd-native inject --demo "+quoted(j.image)+" …")}
+	return &codedError{exitNetwork, err.Error(), append(hints(err), "or, as this is the demo's image, use the demo's tools, which need a Debian mirror or what its build fetched: add --demo to this command")}
 }
 
 // open opens the image, and refuses what is none that can be changed.

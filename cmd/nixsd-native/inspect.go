@@ -70,9 +70,17 @@ func (j *inspectJob) run(ctx context.Context, a *app) error {
 		_, err = fmt.Fprintln(a.out, strings.Join(describeImage(j.name, r), "\n"))
 	}
 	if err == nil && len(r.Broken) > 0 {
-		return &codedError{exitVerify, fmt.Sprintf("%s would not boot: %s", j.name, r.Broken[0]), []string{"copy the image again if it was copied, or build it again"}}
+		return &codedError{exitVerify, fmt.Sprintf("%s would not boot: %s", j.name, r.Broken[0]), []string{rebuild(r.Broken[0])}}
 	}
 	return err
+}
+
+// rebuild says what helps with an image that no board boots.
+func rebuild(why string) string {
+	if strings.Contains(why, "cut off") {
+		return "copy it again, or build it again"
+	}
+	return "build it again; if it is a card, write it again: nixsd-native flash"
 }
 
 // zstdMagic begins what zstd compressed (RFC 8878, section 3.1.1).

@@ -75,9 +75,9 @@ func runFileJob(ctx context.Context, a *app, j fileJob, args []string) int {
 	}
 	as := monitor.Identity{UID: uid, GID: gid, Group: gid}
 	if !called { // nor nobody, who may be somebody: daemons are
-		ids, err := freeIDs()
+		ids, err := readerIDs()
 		if err != nil {
-			return report(a.errs, err)
+			return a.report(err)
 		}
 		as = monitor.Identity{UID: ids.worker(), GID: ids.worker(), Group: ids.worker()}
 	}

@@ -44,6 +44,7 @@ type workspace struct {
 	resolved  resolved         // likewise, if there was none
 	patches   [][]byte         // of nixpkgs
 	builders  builders         // of preflight: remote ones that answered
+	leftOut   []string         // those that did not, and why
 	pushHost  *builder         // likewise: where finished store paths go, if that is by ssh
 	inputs    inputs           // of fetchInputs
 	plan      *demoPlan        // likewise, for the demo

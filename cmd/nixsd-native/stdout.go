@@ -47,7 +47,7 @@ func (a *app) report(err error) int {
 }
 
 // endedBy tells which signal ended a process of ours. By SIGPIPE the kernel ends who writes
-// what nobody reads.
+// what nobody reads, on standard output or on standard error.
 func endedBy(part string, s syscall.Signal) error {
 	if s == syscall.SIGPIPE {
 		return &stdoutError{syscall.EPIPE}

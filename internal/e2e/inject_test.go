@@ -246,7 +246,7 @@ func testUnfit(t *testing.T, c caller, p places, image, small string) {
 	}
 	r = run(t, job{as: c, args: p.with("inject", "--log-format", "plain", "--offline", image, "--file", small+":/x")})
 	r.mustBeClear(t, "without --demo", exitNetwork, "offline")
-	if !strings.Contains(r.errs, "nixsd-native inject --demo "+image) {
+	if !strings.Contains(r.errs, "add --demo to this command") {
 		t.Errorf("no hint names --demo:\n%s", r.errs)
 	}
 }

@@ -31,14 +31,38 @@ func (d *disk) readBoot() {
 				continue
 			}
 			if !p.Bootable && p.Number != parts[0].Number {
-				r.fail("the boot menu is on partition %d, which is not marked bootable", p.Number)
+				tell := r.warn // some versions of u-boot look at all partitions then
+				if parts[0].Bootable {
+					tell = r.fail
+				}
+				tell("the boot menu is on partition %d, which is not marked bootable", p.Number)
 			}
 			r.Boot = parseMenu(t.text(menu), path.Dir(menu))
 			d.checkEntries(t)
 			return
 		}
 	}
+	if other := d.otherBoot(); other != "" {
+		r.warn("there is no boot menu (extlinux/extlinux.conf) for u-boot, but %s, of which no more is known here", other)
+		return
+	}
 	r.fail("there is no boot menu (extlinux/extlinux.conf) for u-boot")
+}
+
+// others are what boards start besides: u-boot a program for UEFI or a script (its
+// doc/develop/distro.rst), a Raspberry Pi's firmware a kernel.
+var others = []string{"/EFI/BOOT/BOOTAA64.EFI", "/boot.scr", "/boot/boot.scr", "/boot.scr.uimg", "/kernel8.img", "/kernel_2712.img", "/kernel.img"}
+
+// otherBoot returns the first of others that is there.
+func (d *disk) otherBoot() string {
+	for _, p := range d.report.Partitions {
+		for _, file := range others {
+			if t := d.trees[p.Number]; t != nil && t.has(file) {
+				return file
+			}
+		}
+	}
+	return ""
 }
 
 // checkFirmware warns if a FAT partition is there for a board's firmware, but has none.

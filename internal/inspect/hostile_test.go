@@ -69,7 +69,7 @@ func TestManyEntries(t *testing.T) {
 	binary.LittleEndian.PutUint32(header[80:], 1<<31)
 	binary.LittleEndian.PutUint32(header[84:], 128)
 	const size = 1 << 20
-	for _, at := range []int64{sector, size - sector} {
+	for at, size := range map[int64]int64{sector: size, size - sector: size, size - 2*sector: size - 1} {
 		data := make([]byte, size)
 		copy(data[at:], header)
 		path := filepath.Join(t.TempDir(), "image")
@@ -147,4 +147,29 @@ func FuzzRead(f *testing.F) {
 			t.Errorf("%+v, %v after %v", r, err, time.Since(began))
 		}
 	})
+}
+
+// A FAT as large as the image says it is gets no memory.
+func TestHugeFAT(t *testing.T) {
+	f := nixOS().make(t)
+	const size = 1 << 40
+	if err := f.Truncate(size); err != nil {
+		t.Fatal(err)
+	}
+	u32 := binary.LittleEndian.PutUint32
+	entry, head := make([]byte, 8), make([]byte, 40)
+	u32(entry, fatStart/sector)
+	u32(entry[4:], 1<<31-fatStart/sector)
+	copy(head[11:], []byte{0, 2, 128, 32, 0, 1}) // sectors of 512 bytes, 128 a cluster, 32 reserved, one FAT
+	u32(head[32:], 1<<31-1<<20)
+	u32(head[36:], 1<<30)
+	for at, data := range map[int64][]byte{446 + 8: entry, fatStart: head} {
+		if _, err := f.WriteAt(data, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r, err := Read(f, size)
+	if err != nil || r.Partitions[0].Volume == nil || r.Partitions[0].Volume.Clean {
+		t.Errorf("%+v, %v; want a FAT that has errors", r, err)
+	}
 }

@@ -58,7 +58,7 @@ func TestWarnings(t *testing.T) {
 		boots  bool
 	}{
 		"cut off":           {func(s *sample) { s.size = extStart + extSize - 1<<20 }, "cut off", false},
-		"not bootable":      {func(s *sample) { s.bootable = 0 }, "no partition is marked bootable", false},
+		"not bootable":      {func(s *sample) { s.bootable = 0 }, "no partition is marked bootable", true},
 		"other bootable":    {func(s *sample) { s.bootable = 1 }, "partition 2, which is not marked bootable", false},
 		"no firmware":       {func(s *sample) { s.firmware = nil }, "partition 1 (FIRMWARE) is empty", true},
 		"no menu":           {func(s *sample) { delete(s.root, menu) }, "no boot menu", false},
@@ -99,6 +99,34 @@ func TestUnclean(t *testing.T) {
 	r, err := Read(f, extStart+extSize)
 	if err != nil || !strings.Contains(strings.Join(r.Warnings, "\n"), "not unmounted cleanly") {
 		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+// What lacks may be where nobody could look, or in a way that is not known here: then it
+// is not said that no board boots the image. A partition of zeros holds nothing.
+func TestUnread(t *testing.T) {
+	const superblock = 1024 + 0x38
+	script := nixOS()
+	delete(script.root, "/boot/extlinux/extlinux.conf")
+	script.root["/boot.scr"] = "script"
+	for _, tt := range []struct {
+		name   string
+		image  *os.File
+		at     int64
+		bytes  []byte
+		broken bool
+	}{
+		{"another file system", nixOS().make(t), extStart + superblock, []byte{1, 2}, false},
+		{"no file system", nixOS().make(t), extStart, make([]byte, 1<<20), true},
+		{"a script for u-boot", script.make(t), extStart, nil, false},
+	} {
+		if _, err := tt.image.WriteAt(tt.bytes, tt.at); err != nil {
+			t.Fatal(err)
+		}
+		r, err := Read(tt.image, extStart+extSize)
+		if err != nil || len(r.Broken) > 0 != tt.broken || !strings.Contains(strings.Join(r.Warnings, "\n"), "no boot menu") {
+			t.Errorf("%s: %+v, %v; want broken: %v", tt.name, r, err, tt.broken)
+		}
 	}
 }
 

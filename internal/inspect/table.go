@@ -81,13 +81,14 @@ const (
 	maxEntrySize = 4096
 )
 
-// checkGPT looks at the headers of a GPT, if there are any: at the beginning and at the end.
+// checkGPT looks at the headers of a GPT, if there are any, where the library does: at the
+// beginning and in the last whole sector.
 func (d *disk) checkGPT() error {
 	end, err := d.Seek(0, io.SeekEnd)
 	if err != nil {
 		return err
 	}
-	for _, at := range []int64{sector, end - sector} {
+	for _, at := range []int64{sector, (end/sector - 1) * sector} {
 		header := make([]byte, 88)
 		if _, err := d.ReadAt(header, at); err != nil || string(header[:8]) != "EFI PART" {
 			continue

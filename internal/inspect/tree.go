@@ -27,11 +27,27 @@ const (
 type tree struct {
 	files filesystem.FileSystem
 	links interface{ ReadLink(string) (string, error) } // nil if there are none
+	known map[string]link                               // what was read of them: the library reads all folders on the way
+}
+
+// A link is what ReadLink said.
+type link struct {
+	target string
+	err    error
+}
+
+func (t *tree) readLink(p string) (string, error) {
+	l, ok := t.known[p]
+	if !ok {
+		l.target, l.err = t.links.ReadLink(name(p))
+		t.known[p] = l
+	}
+	return l.target, l.err
 }
 
 func (d *disk) openTree(p *Partition) (*tree, error) {
 	var err error
-	t := new(tree)
+	t := &tree{known: map[string]link{}}
 	switch p.Volume.Type {
 	case "ext4":
 		var e *ext4.FileSystem
@@ -65,7 +81,7 @@ func (t *tree) follow(p string) (string, error) {
 	for len(rest) > 0 {
 		next := path.Join(done, rest[0])
 		rest = rest[1:]
-		target, err := t.links.ReadLink(name(next))
+		target, err := t.readLink(next)
 		if next == "/" || err != nil { // no link; if it is not there at all, its reader will tell
 			done = next
 			continue

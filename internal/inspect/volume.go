@@ -27,6 +27,7 @@ func (d *disk) readVolumes() {
 		}
 		v := p.Volume
 		if v == nil {
+			d.unread = d.unread || !d.isEmpty(p)
 			continue
 		}
 		if v.Size > p.Size {
@@ -37,15 +38,27 @@ func (d *disk) readVolumes() {
 			d.report.warn("partition %d: the file system was not unmounted cleanly, or has errors", p.Number)
 		}
 		if v.broken {
+			d.unread = true
 			continue
 		}
 		t, err := d.openTree(p)
 		if err != nil {
+			d.unread = true
 			d.report.warn("partition %d: %v", p.Number, err)
 			continue
 		}
 		d.trees[p.Number] = t
 	}
+}
+
+// emptyHead is how much of a partition is zeros before it counts as empty, in bytes: btrfs has
+// its superblock at 64 KiB, which is the last of them all.
+const emptyHead = 68 << 10
+
+func (d *disk) isEmpty(p *Partition) bool {
+	head := make([]byte, min(emptyHead, max(0, p.Size)))
+	n, _ := d.section(p).ReadAt(head, 0)
+	return len(bytes.Trim(head[:n], "\x00")) == 0
 }
 
 func isExt4(head []byte) bool {
@@ -118,7 +131,7 @@ func (d *disk) fatVolume(p *Partition, head []byte) *Volume {
 	}
 	v.Type = fmt.Sprintf("fat%d", bits)
 	room := min(p.Size, d.report.Size-p.Start) // an image may be cut off
-	if clusters < 0 || v.Size > p.Size || fatSize*perSector > room || clusters*int64(bits) > fatSize*perSector*8 {
+	if clusters < 0 || v.Size > p.Size || fatSize*perSector > min(room, maxRead) || clusters*int64(bits) > fatSize*perSector*8 {
 		v.Clean, v.broken = false, true
 		return v
 	}

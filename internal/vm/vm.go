@@ -39,8 +39,10 @@ const imageFD = 3
 var confined = []string{"-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"}
 
 // Confines reports whether a QEMU can confine itself: one built without seccomp cannot.
-func Confines(ctx context.Context, qemu string) bool {
-	return exec.CommandContext(ctx, qemu, slices.Concat(confined, []string{"-machine", "help"})...).Run() == nil
+func Confines(ctx context.Context, qemu string, env []string) bool {
+	cmd := exec.CommandContext(ctx, qemu, slices.Concat(confined, []string{"-machine", "help"})...)
+	cmd.Env = env
+	return cmd.Run() == nil
 }
 
 // Args returns QEMU's arguments.
