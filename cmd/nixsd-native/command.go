@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -55,14 +56,7 @@ func findCommand(name string) (command, bool) {
 
 // known lists what help tells of.
 func known() []string {
-	names := []string{"help"}
-	for _, c := range commands() {
-		names = append(names, c.name)
-	}
-	for _, t := range topics() {
-		names = append(names, t.name)
-	}
-	return names
+	return append([]string{"help"}, helpWords()...)
 }
 
 // errHelp says that help was asked for and printed.
@@ -76,21 +70,17 @@ func parse(args []string, out io.Writer) (job, error) {
 	help := root.BoolP("help", "h", false, "")
 	version := root.Bool("version", false, "")
 	if err := root.Parse(args); err != nil {
-		return nil, usageErrorf("run \"nixsd-native help\"", "%v", err)
+		return nil, usageErrorf(meantFlag(root, err, "flags go after the command: nixsd-native COMMAND [FLAGS]"), "%v", err)
 	}
 	rest := root.Args()
 	switch {
 	case *version:
 		rest = []string{"version"}
-	case *help, len(rest) == 0, rest[0] == "help" && len(rest) == 1:
+	case *help, len(rest) == 0:
 		printHelp(out)
 		return nil, errHelp
 	case rest[0] == "help":
-		if t, ok := findTopic(rest[1]); ok {
-			fmt.Fprint(out, t.text)
-			return nil, errHelp
-		}
-		rest = []string{rest[1], "--help"}
+		return nil, helpOn(rest[1:], out)
 	}
 	c, ok := findCommand(rest[0])
 	if !ok {
@@ -113,8 +103,8 @@ func (c command) parse(args []string, out io.Writer) (job, error) {
 		return nil, usageErrorf(meantFlag(fs, err, hint), "%v", err)
 	}
 	if err := j.check(fs.Args()); err != nil {
-		if ue := (*usageError)(nil); errors.As(err, &ue) && ue.hint == "" {
-			ue.hint = hint
+		if ue := (*usageError)(nil); errors.As(err, &ue) {
+			ue.hint = c.meantWord(fs, cmp.Or(ue.hint, hint))
 		}
 		return nil, err
 	}

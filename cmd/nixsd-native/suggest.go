@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/spf13/pflag"
 )
@@ -29,6 +30,20 @@ func meantFlag(fs *pflag.FlagSet, err error, hint string) string {
 	var names []string
 	fs.VisitAll(func(f *pflag.Flag) { names = append(names, "--"+f.Name) })
 	return meant("--"+unknown.GetSpecifiedName(), names, hint)
+}
+
+// meantWord is meant for the first argument and the values of flags, where they are to be
+// one of a list.
+func (c command) meantWord(fs *pflag.FlagSet, hint string) string {
+	if first, _ := completeArguments(c.args); !slices.Contains(first, fs.Arg(0)) {
+		hint = meant(fs.Arg(0), first, hint)
+	}
+	fs.Visit(func(f *pflag.Flag) {
+		if words := completeFlag(f).words; !slices.Contains(words, f.Value.String()) {
+			hint = meant(f.Value.String(), words, hint)
+		}
+	})
+	return hint
 }
 
 // distance counts the letters to add, to remove or to change to make b of a (Levenshtein).
