@@ -46,7 +46,7 @@ func (j *cleanJob) check(args []string) error {
 }
 
 func (j *cleanJob) needs() needs {
-	return needs{state: j.state, cache: j.cache, offline: true}
+	return needs{state: j.state, cache: j.cache, offline: true, looks: true}
 }
 
 func (j *cleanJob) run(ctx context.Context, a *app) error {
@@ -68,6 +68,11 @@ func (j *cleanJob) clean(ctx context.Context, w *workspace) error {
 		return err
 	}
 	state, cache := w.privileges.Dirs()
+	for _, dir := range []string{state, cache} {
+		if isMissing(dir) {
+			w.rep.Note("nothing to clean: %s is not there", dir)
+		}
+	}
 	release, err := claimCache(cache)
 	if err != nil {
 		return err
@@ -100,7 +105,7 @@ func (j *cleanJob) clean(ctx context.Context, w *workspace) error {
 
 // claimCache fails if builds with whatever state folder use the cache.
 func claimCache(dir string) (release func(), err error) {
-	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+	if isMissing(dir) {
 		return func() {}, nil
 	}
 	cache, err := fetch.OpenCache(dir)
@@ -116,7 +121,7 @@ func claimCache(dir string) (release func(), err error) {
 
 // wipeStore empties /nix from inside a sandbox, whose root owns all of it.
 func (w *workspace) wipeStore(ctx context.Context, state string) (int64, error) {
-	if _, err := os.Stat(filepath.Dir(nixDir(state))); errors.Is(err, fs.ErrNotExist) {
+	if isMissing(filepath.Dir(nixDir(state))) {
 		return 0, nil
 	}
 	if err := w.startSandboxWith(ctx); err != nil {

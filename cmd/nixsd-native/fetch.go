@@ -85,6 +85,7 @@ func (j *fetchJob) checkSystem() error {
 func (j *fetchJob) needs() needs {
 	n := j.nixosNeeds(j.configs, j.demo)
 	n.configs, n.flakes = nil, nil // nothing is evaluated
+	n.looks = j.verify
 	n.state, n.cache, n.offline, n.files = j.state, j.cache, j.offline, append(j.namedFiles(), j.nixosFlags.files()...)
 	return n
 }

@@ -120,11 +120,16 @@ func (l *local) makeFolders() error {
 }
 
 func (l *local) TryLock() (err error) {
-	if _, err := os.Stat(l.state); err != nil {
-		return nil // nothing was ever built
-	}
-	l.lock, err = monitor.TryLock(filepath.Join(l.state, "lock"))
+	l.lock, err = tryLockState(l.state)
 	return err
+}
+
+// tryLockState returns nil if nothing was ever built.
+func tryLockState(state string) (*os.File, error) {
+	if isMissing(state) {
+		return nil, nil
+	}
+	return monitor.TryLock(filepath.Join(state, "lock"))
 }
 
 // errNeedsRoot says that a step is root's.

@@ -161,6 +161,9 @@ func (n needs) claim(caller int) (hostIDs, error) {
 	if err := checkFolders(n.state, n.cache, caller); err != nil {
 		return hostIDs{}, err
 	}
+	if n.looks && isMissing(n.state) {
+		return freeIDs()
+	}
 	ids, err := chooseIDs(n.state)
 	if is[*os.PathError](err) {
 		return ids, folderError("state", n.state, err)
@@ -201,8 +204,11 @@ func (m *rootMonitor) openNamed() (err error) {
 // makeFolders makes what is missing of state and cache. The cache belongs to the
 // worker's group, whoever the caller is.
 func (m *rootMonitor) makeFolders() error {
-	if err := m.ids.record(m.state); err != nil {
-		return folderError("state", m.state, err)
+	left := map[string]bool{"state": m.looks && isMissing(m.state), "cache": m.looks && isMissing(m.cache)}
+	if !left["state"] {
+		if err := m.ids.record(m.state); err != nil {
+			return folderError("state", m.state, err)
+		}
 	}
 	nix := nixDir(m.state)
 	for _, dir := range []struct {
@@ -216,6 +222,9 @@ func (m *rootMonitor) makeFolders() error {
 		{"state", nix, 0o755, int(m.ids.users().First), int(m.ids.users().First)},
 		{"cache", m.cache, 0o775 | os.ModeSetgid, 0, m.ids.worker()},
 	} {
+		if left[dir.what] {
+			continue
+		}
 		err := makeFolder(dir.path, dir.mode, dir.uid, dir.gid)
 		if err == nil && dir.mode == 0o700 {
 			err = keepClosed(dir.path)

@@ -106,7 +106,7 @@ func (m *rootMonitor) answer(ctx context.Context, conn *wire.Conn, q monitorRequ
 	case q.Lock:
 		m.lock, err = lockState(ctx, m.state, func() { conn.Send(monitorReply{Waiting: true}) }, m.makeFolders)
 	case q.TryLock:
-		m.lock, err = monitor.TryLock(filepath.Join(m.state, "lock"))
+		m.lock, err = tryLockState(m.state)
 	case q.Register != nil:
 		err = m.register(ctx, *q.Register, files)
 	case q.TryHost:

@@ -43,6 +43,12 @@ func (m *rootMonitor) prepare(bare bool) (*staged, error) {
 	if err != nil || s.filled || bare {
 		return s, err
 	}
+	if m.looks { // a sandbox sees all folders
+		m.looks = false
+		if err := m.makeFolders(); err != nil {
+			return nil, err
+		}
+	}
 	for i, bind := range mounts(nixDir(m.state), m.cache) {
 		bound, err := s.stage.Bind(fmt.Sprintf("mount%d", i), bind)
 		if err != nil {

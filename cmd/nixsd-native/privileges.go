@@ -29,6 +29,7 @@ type needs struct {
 	hostMounts   bool     // what is mounted is to stay: no mount namespace of our own
 	offline      bool     // the sandbox gets no network
 	trustedDeb   string   // sha256 that --qemu-sha256 vouches for
+	looks        bool     // a state or cache folder that is missing is not made
 	diagnose     bool     // folders that cannot be used are told by Lock
 }
 

@@ -111,6 +111,12 @@ func folderError(what, dir string, err error) error {
 	}}
 }
 
+// isMissing tells that a path leads to nothing.
+func isMissing(path string) bool {
+	_, err := os.Stat(path)
+	return errors.Is(err, os.ErrNotExist)
+}
+
 // openNamed opens a file that somebody names, without waiting for the writer of a
 // pipe that has none.
 func openNamed(name string) (*os.File, error) {

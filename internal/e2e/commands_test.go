@@ -181,3 +181,30 @@ func TestClean(t *testing.T) {
 	}
 	check(t)
 }
+
+// Commands that only look or remove make no folders, for root either.
+func TestNothingMade(t *testing.T) {
+	check := mustStay(t)
+	callers := []caller{user()}
+	if os.Geteuid() == 0 {
+		callers = append(callers, root())
+	}
+	for _, c := range callers {
+		dir, p := c.folder(t, "nothing"), c.places("nothing")
+		for _, args := range [][]string{{"clean"}, {"clean", "--all"}, {"fetch", "--check"}, {"binfmt", "status"}} {
+			r := run(t, job{as: c, dir: dir, isolated: true, args: p.with(args...)})
+			if args[0] == "clean" && (r.status != 0 || !strings.Contains(r.errs, "nothing to clean: "+p.state+" is not there")) {
+				t.Errorf("uid %d: %q = %d, %s", c.uid, args, r.status, r.errs)
+			}
+			if r.status != 0 && r.status != exitNetwork {
+				t.Errorf("uid %d: %q = %d, %s", c.uid, args, r.status, r.errs)
+			}
+			for _, made := range []string{p.state, p.cache} {
+				if _, err := os.Lstat(made); !os.IsNotExist(err) {
+					t.Errorf("uid %d: %q made %s: %v", c.uid, args, made, err)
+				}
+			}
+		}
+	}
+	check(t)
+}
