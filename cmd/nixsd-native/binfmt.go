@@ -62,7 +62,7 @@ func (j *binfmtJob) check(args []string) error {
 }
 
 func (j *binfmtJob) needs() needs {
-	return needs{state: j.state, cache: j.cache, offline: j.offline, trustedDeb: j.qemu.SHA256, files: j.namedFiles(), hostMounts: true}
+	return needs{state: j.state, cache: j.cache, offline: j.offline, trustedDeb: j.qemu.SHA256, files: j.namedFiles(), hostMounts: true, looks: j.action != "register"}
 }
 
 func (j *binfmtJob) run(ctx context.Context, a *app) error {
@@ -70,7 +70,10 @@ func (j *binfmtJob) run(ctx context.Context, a *app) error {
 	case "status":
 		return j.status(ctx, a)
 	case "unregister":
-		return a.privileges.UnregisterHost(ctx)
+		return j.unregister(ctx, a)
+	}
+	if _, isRoot := a.privileges.(*monitorClient); !isRoot { // before anything is downloaded
+		return errNeedsRoot
 	}
 	mode := emulationFlags{mode: emulationHost}
 	w := newWorkspace(a, &j.commonFlags, &j.sourceFlags, &mode)
@@ -83,7 +86,26 @@ func (j *binfmtJob) run(ctx context.Context, a *app) error {
 		}},
 		{"handler", func(ctx context.Context) error { return w.registerHost(ctx, true) }},
 	})
+	if err == nil {
+		w.rep.Note("registered: aarch64 programs run on this host until binfmt unregister or the next boot")
+	}
 	return w.finish(err)
+}
+
+// unregister tells what became of the handler, which builds may still use.
+func (j *binfmtJob) unregister(ctx context.Context, a *app) error {
+	text := "removed"
+	if before, err := binfmt.ReadStatus(ctx, runDir, &binfmt.Host{}); err == nil && before.Handler == nil {
+		text = "nothing was registered"
+	}
+	if err := a.privileges.UnregisterHost(ctx); err != nil {
+		return err
+	}
+	if after, err := binfmt.ReadStatus(ctx, runDir, &binfmt.Host{}); err == nil && after.Handler != nil {
+		text = "the last of the builds that use it removes it"
+	}
+	sayOnce(a.errs, a.reportOptions(&j.commonFlags), message{kind: "note", text: text})
+	return nil
 }
 
 // status prints the state of the host's binfmt_misc.
@@ -113,7 +135,9 @@ func (j *binfmtJob) status(ctx context.Context, a *app) error {
 	if s.Journal != nil && s.Journal.Persistent {
 		say("kept until", "binfmt unregister, or the next boot")
 	}
-	say("usage", fmt.Sprint(s.Usage))
+	if s.Usage != binfmt.UsageUnknown {
+		say("usage", fmt.Sprint(s.Usage))
+	}
 	for _, f := range s.Foreign {
 		say("other", fmt.Sprintf("%s, %s", f.Name, f.Interpreter))
 	}

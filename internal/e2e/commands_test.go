@@ -62,12 +62,19 @@ func TestBinfmt(t *testing.T) {
 	if exec.Command(program, "{}").Run() == nil {
 		testenv.Need(t, "host without a handler for aarch64", os.ErrExist)
 	}
-	must(t, job{as: root(), args: p.with("binfmt", "register")})
+	if r := must(t, job{as: root(), args: p.with("binfmt", "unregister")}); !strings.Contains(r.errs, "nothing was registered") {
+		t.Errorf("unregister of nothing says %q", r.errs)
+	}
+	if r := must(t, job{as: root(), args: p.with("binfmt", "register")}); !strings.Contains(r.errs, "run on this host until binfmt unregister or the next boot") {
+		t.Errorf("register says %q", r.errs)
+	}
 	unregistered := false
 	unregister := func() {
 		if !unregistered {
 			unregistered = true
-			must(t, job{as: root(), args: p.with("binfmt", "unregister")})
+			if r := must(t, job{as: root(), args: p.with("binfmt", "unregister")}); !strings.Contains(r.errs, "removed") {
+				t.Errorf("unregister says %q", r.errs)
+			}
 		}
 	}
 	defer unregister()
@@ -89,8 +96,12 @@ func TestBinfmt(t *testing.T) {
 	if exec.Command(program, "{}").Run() == nil {
 		t.Error("after unregister the program still runs")
 	}
-	if r := run(t, job{as: user(), args: user().places("first").with("binfmt", "register")}); r.status != exitHost && user().uid != 0 {
+	empty := user().places("binfmt-empty")
+	if r := run(t, job{as: user(), args: empty.with("binfmt", "register")}); r.status != exitHost {
 		t.Errorf("binfmt register as a user = %d, %s; want %d", r.status, r.errs, exitHost)
+	}
+	if _, err := os.Lstat(empty.cache); !os.IsNotExist(err) {
+		t.Errorf("binfmt register as a user made the cache: %v", err)
 	}
 	check(t)
 }
