@@ -5,7 +5,9 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"syscall"
@@ -47,7 +49,23 @@ func (e *StorageError) Hints() []string {
 	if errors.Is(e.Err, syscall.EFBIG) {
 		return []string{"the file system or a limit (ulimit -f) allows no file of this size; use another folder: --cache-dir DIR"}
 	}
+	if uid := os.Geteuid(); errors.Is(e.Err, fs.ErrPermission) && isAnothers(e.Dir, uid) {
+		return []string{
+			fmt.Sprintf("downloads are done as user %d: sudo chown %d %s, or remove the folder if it is empty", uid, uid, e.Dir),
+			"or use another folder: --cache-dir DIR",
+		}
+	}
 	return []string{fmt.Sprintf("use a folder that can be written instead of %s: --cache-dir DIR", e.Dir)}
+}
+
+// isAnothers reports whether a folder is there and belongs to another user.
+func isAnothers(dir string, uid int) bool {
+	info, err := os.Stat(dir)
+	if err != nil || !info.IsDir() {
+		return false
+	}
+	owned, ok := info.Sys().(*syscall.Stat_t)
+	return ok && int(owned.Uid) != uid
 }
 
 // Attempt is a source and why it was of no use in the end.

@@ -3,6 +3,9 @@ package fetch
 import (
 	"crypto/x509"
 	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -64,6 +67,25 @@ var errorTests = []struct {
 		"not in the cache: q.deb",
 		[]string{"download it: nixsd-native fetch --demo", "or copy the missing files into /c by hand", "q.deb (sha256 " + goodSum},
 	},
+}
+
+// A cache folder that somebody else made is given to who downloads.
+func TestStorageErrorOfAnother(t *testing.T) {
+	dir := "/" // which is root's
+	if os.Geteuid() == 0 {
+		dir = t.TempDir()
+		if err := os.Chown(dir, 54321, -1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e := &StorageError{Dir: dir, Err: &os.PathError{Op: "mkdir", Path: ".lock", Err: syscall.EACCES}}
+	if got, want := e.Hints()[0], fmt.Sprintf("sudo chown %d %s", os.Geteuid(), e.Dir); !strings.Contains(got, want) {
+		t.Errorf("Hints = %q; want %q", got, want)
+	}
+	e.Dir = filepath.Join(dir, "none")
+	if got := e.Hints()[0]; strings.Contains(got, "chown") {
+		t.Errorf("Hints of a folder that is not there = %q", got)
+	}
 }
 
 func TestErrors(t *testing.T) {
