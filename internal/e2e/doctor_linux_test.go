@@ -101,7 +101,7 @@ var adversities = []adversity{
 		}
 	}},
 	{name: "empty cache", line: "inputs", detail: "offline, and not in the cache", fix: "nixsd-native fetch --demo", build: []int{exitNetwork}, cache: func(*testing.T, string) {}},
-	{name: "no output", line: "output folder", detail: "operation not permitted", fix: "-o DIR", build: []int{exitOutput},
+	{name: "no output", line: "output folder", detail: "nothing can be created there, on procfs", fix: "-o DIR", build: []int{exitOutput},
 		change: func(t *testing.T, j *job) { j.args = append(j.args, "-o", "/proc/1/") }},
 	{name: "no emulation", line: "emulation", detail: "--emulation none", fix: "leave --emulation none out", build: []int{exitHost, exitBuild},
 		change: func(t *testing.T, j *job) { needEmulation(t); j.args = append(j.args, "--emulation", "none") }},

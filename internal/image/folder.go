@@ -82,7 +82,7 @@ func (p *Place) Open(owner Owner) (*Folder, error) {
 		}
 	}
 	if err != nil {
-		return nil, &OutputError{p.path, err}
+		return nil, &OutputError{p.path, explained(p.root, err)}
 	}
 	return f, nil
 }
@@ -138,7 +138,7 @@ func (f *Folder) Create(name string) (*Pending, error) {
 	p := &Pending{folder: f, name: name}
 	var err error
 	if p.File, p.temp, err = f.openTemp(name); err != nil {
-		return nil, &OutputError{f.path, err}
+		return nil, &OutputError{f.path, explained(f.root, err)}
 	}
 	if f.owner.Set {
 		if err := p.File.Chown(f.owner.UID, f.owner.GID); err != nil {

@@ -1,6 +1,7 @@
 package image
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -23,6 +24,27 @@ func (f *Folder) openTemp(name string) (file *os.File, temp string, err error) {
 		return f.named(name)
 	}
 	return nil, "", &os.PathError{Op: "open", Path: f.path, Err: err}
+}
+
+// explained replaces an error of making a file where there can be none, which says that
+// something is missing or may not be done.
+func explained(root *os.Root, err error) error {
+	dir, lost := root.Open(".")
+	if lost != nil {
+		return err
+	}
+	defer dir.Close()
+	var on unix.Statfs_t
+	if unix.Fstatfs(int(dir.Fd()), &on) != nil {
+		return err
+	}
+	switch on.Type {
+	case unix.PROC_SUPER_MAGIC:
+		return errors.New("nothing can be created there, on procfs")
+	case unix.SYSFS_MAGIC:
+		return errors.New("nothing can be created there, on sysfs")
+	}
+	return err
 }
 
 // RemoveEmpty removes the folder if Open made it and nothing is in it.

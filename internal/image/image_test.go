@@ -9,6 +9,7 @@ import (
 	"math/rand"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -37,6 +38,21 @@ func names(t *testing.T, dir string) string {
 		all = append(all, e.Name())
 	}
 	return strings.Join(all, " ")
+}
+
+// What shows the kernel's own is named as the cause: no folder above is missing.
+func TestKernelsOwn(t *testing.T) {
+	for _, path := range []string{"/proc", "/proc/none", "/sys"} {
+		f, err := OpenFolder(path, Owner{})
+		if err == nil {
+			_, err = f.Create("x.img")
+			f.Close()
+		}
+		oe := (*OutputError)(nil)
+		if !errors.As(err, &oe) || !strings.Contains(err.Error(), "nothing can be created there") || !slices.Equal(oe.Hints(), []string{"name another place (images: -o)"}) {
+			t.Errorf("a file in %s: %v", path, err)
+		}
+	}
 }
 
 func TestCopy(t *testing.T) {
