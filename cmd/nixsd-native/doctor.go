@@ -113,6 +113,7 @@ type doctor struct {
 	trial           sandbox.Trial // likewise
 	folders         bool          // of stateFolder: it can be used, and is ours
 	hasStore        bool          // likewise
+	lacksOutput     bool          // of outputFolder
 	inputsHere      bool          // of inputsAtHand: no network is needed for them
 	hostErr         error         // of hostHandler
 	privateErr      error         // of privateHandler

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 
+	"nixsd-native/internal/fetch"
 	"nixsd-native/internal/hostinfo"
 	"nixsd-native/sandbox"
 )
@@ -27,12 +28,15 @@ func existing(path string) string {
 
 // stateFolder takes the state folder, and tries in its store what Nix does there.
 func (d *doctor) stateFolder(ctx context.Context) []finding {
-	state, _ := d.privileges.Dirs()
+	state, cache := d.privileges.Dirs()
 	on := d.liesOn(state)
 	err := d.lockState(ctx)
 	switch {
 	case err != nil && d.lacksNamespaces != nil && err.Error() == d.lacksNamespaces.Error():
 		return skipped("not tried, as there are no namespaces to try it in")
+	case err != nil && strings.HasPrefix(err.Error(), "cache folder "): // which is taken with it
+		on := d.liesOn(cache)
+		return named("cache folder", problem(fmt.Errorf("%v (%s)", err, described(on)), folderFix(on, cache, "--cache-dir DIR", err)...))
 	case err != nil:
 		return problem(fmt.Errorf("%v (%s)", err, described(on)), folderFix(on, state, "--state-dir DIR", err)...)
 	case d.lacksNamespaces != nil:
@@ -115,10 +119,10 @@ func (d *doctor) cacheFolder(context.Context) []finding {
 	_, cache := d.privileges.Dirs()
 	on := d.liesOn(cache)
 	if !d.folders {
-		return skipped("not tried, as the state folder comes first")
+		return skipped("not tried, as what is wrong above comes first")
 	}
 	if err := tryCache(cache); err != nil {
-		fix := folderFix(on, cache, "--cache-dir DIR", err)
+		fix := folderFix(on, cache, "--cache-dir DIR", &fetch.StorageError{Dir: cache, Err: err})
 		if on.Has("ro") { // a complete one may be read-only
 			return warning(fmt.Errorf("%s (%s): %v: nothing can be downloaded", cache, described(on), bare(err)), fix...)
 		}
@@ -148,6 +152,7 @@ func tryCache(cache string) error {
 func (d *doctor) outputFolder(context.Context) []finding {
 	on := d.liesOn(absolute(d.job.output))
 	if _, err := d.privileges.OpenOutput(); err != nil {
+		d.lacksOutput = true
 		return problem(fmt.Errorf("%v (%s)", err, described(on)), "name a folder that you may write to: -o DIR")
 	}
 	if max, limited := largestFile[on.Type]; limited {
@@ -190,6 +195,10 @@ func (d *doctor) disks(context.Context) []finding {
 		{"disk of the cache", cache, "--cache-dir DIR", demoCache, nixosCache, d.inputsHere},
 		{"disk of the output", output, "-o DIR", demoImage, nixosImage, false},
 	} {
+		if f.flag == "-o DIR" && d.lacksOutput {
+			all = append(all, named(f.name, skipped("not looked at, as the output folder comes first"))...)
+			continue
+		}
 		disk, err := hostinfo.DiskOf(existing(f.path))
 		if err != nil {
 			all = append(all, named(f.name, warning(err))...)

@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"debug/elf"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"syscall"
 
 	"nixsd-native/internal/hostinfo"
@@ -75,10 +78,22 @@ func (d *doctor) buildersNamespaces(context.Context) []finding {
 	switch f := d.trial.Builder; {
 	case d.lacksNamespaces != nil:
 		return skipped("not tried, as there are no namespaces to try it in")
+	case f != nil && isDynamic("/proc/self/exe"): // an empty root has no loader
+		return warning(errors.New("not tried, as this program is linked dynamically"), "build it with CGO_ENABLED=0: CGO_ENABLED=0 go build -trimpath -o nixsd-native ./cmd/nixsd-native")
 	case f != nil:
 		return problem(sandbox.Diagnose(f.Op, syscall.Errno(f.Errno), f.Message, d.facts()))
 	}
 	return ok("made inside: another process tree, network and root, as Nix makes for each build")
+}
+
+// isDynamic reports whether a program needs a loader.
+func isDynamic(program string) bool {
+	f, err := elf.Open(program)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return slices.ContainsFunc(f.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP })
 }
 
 // sysctls tells the settings that are about namespaces; whether they are in the way is

@@ -77,7 +77,7 @@ func (d *doctor) sourceList() []source {
 		add("emulator", urls, begins(arArchive), needed && !d.demo && d.inputs.emulator == nil, mirrorFix)
 	}
 	if d.demo {
-		return append(all, d.cacheSources()...)
+		return d.blameNamed(append(all, d.cacheSources()...))
 	}
 	if urls := d.nixURLs(); len(urls) > 0 {
 		add("Nix", urls, begins(tarballs...), needed, "name a mirror: --nix-mirror URL")
@@ -88,7 +88,18 @@ func (d *doctor) sourceList() []source {
 	if d.nixos.ofFlake() {
 		add("GitHub", []string{"https://api.github.com/"}, begins([]byte("{")), d.flakeOnGitHub(), "keep the flake and its inputs on this machine")
 	}
-	return append(all, d.cacheSources()...)
+	return d.blameNamed(append(all, d.cacheSources()...))
+}
+
+// blameNamed gives sources that a flag names the fix that lies nearest.
+func (d *doctor) blameNamed(all []source) []source {
+	named := slices.Concat(d.sources.mirrors, d.nixos.channelMirrors, d.nixos.nixMirrors, d.job.substituters)
+	for i, s := range all {
+		if slices.ContainsFunc(named, func(u string) bool { return hostOf(u) == hostOf(s.url) }) {
+			all[i].fix = "correct or drop the one that is named: " + hostOf(s.url)
+		}
+	}
+	return all
 }
 
 // flakeOnGitHub reports whether a flake itself comes from there; its inputs may.

@@ -205,6 +205,12 @@ func TestJudgeNetwork(t *testing.T) {
 	} {
 		mustFind(t, what, c.got, c.status, c.detail, c.fix)
 	}
+	two := ask(true, refused, refused)
+	two[0].purpose, two[0].needed = "emulator", false
+	if got := judgeSources(two); len(got) != 1 || got[0].Name != "Nix" {
+		t.Errorf("a dead server is told of as %+v", got)
+	}
+	mustFind(t, "a dead server", judgeSources(two), statusProblem, "refused; likewise for emulator", "name a mirror")
 	for _, f := range judgeSources(ask(true, &otherError{})) {
 		if strings.Contains(f.Detail+strings.Join(f.Fix, ""), "u:p") {
 			t.Errorf("%+v shows a login", f)
