@@ -69,10 +69,18 @@ func (j *inspectJob) run(ctx context.Context, a *app) error {
 	} else {
 		_, err = fmt.Fprintln(a.out, strings.Join(describeImage(j.name, r), "\n"))
 	}
-	if err == nil && len(r.Broken) > 0 {
-		return &codedError{exitVerify, fmt.Sprintf("%s would not boot: %s", j.name, r.Broken[0]), []string{rebuild(r.Broken[0])}}
+	if err != nil {
+		return err
 	}
-	return err
+	return unbootable(j.name, r)
+}
+
+// unbootable is the error of an image that no board would boot, nil for another.
+func unbootable(name string, r *inspect.Report) error {
+	if len(r.Broken) == 0 {
+		return nil
+	}
+	return &codedError{exitVerify, fmt.Sprintf("%s would not boot: %s", name, r.Broken[0]), []string{rebuild(r.Broken[0])}}
 }
 
 // rebuild says what helps with an image that no board boots.

@@ -99,14 +99,14 @@ func testUnheard(t *testing.T, u caller, image string) {
 	}
 }
 
-// testBroken boots an image whose kernel is none.
+// testBroken boots an image whose kernel is damaged, behind what inspect looks at.
 func testBroken(t *testing.T, u caller, image, id string) {
 	t.Helper()
-	zero := u.write(t, "boot/zero", string(make([]byte, 1<<20)))
-	script := u.write(t, "boot/script", "cd /boot/nixos\nrm vmlinuz\nwrite "+zero+" vmlinuz\n")
+	packed := u.write(t, "boot/packed", "\x1f\x8b"+string(make([]byte, 1<<20))) // of gzip, and then nothing
+	script := u.write(t, "boot/script", "cd /boot/nixos\nrm vmlinuz\nwrite "+packed+" vmlinuz\n")
 	output(t, testenv.NeedProgram(t, "debugfs"), "-w", "-f", script, image+"?offset=39845888")
 	r := run(t, job{as: u, args: []string{"boot", "--check", "--timeout", "90s", "-i", id, image}})
-	r.mustBeClear(t, "no kernel", 4, image)
+	r.mustBeClear(t, "a damaged kernel", 4, image)
 	if !strings.Contains(r.errs, "\nconsole> ") || r.took > 2*patience/3 {
 		t.Errorf("after %v it tells %s; want the console's last lines", r.took, r.errs)
 	}
