@@ -255,11 +255,15 @@ func (g *guest) user() string {
 
 // boot makes the terminal the machine's console.
 func (g *guest) boot(ctx context.Context) error {
-	fmt.Fprintf(g.errs, "booting %s, %s; leave with Ctrl-A X\n", cleanWord(g.job.name), g.how())
+	fd := int(os.Stdin.Fd())
+	end := "leave with Ctrl-A X"
+	if !term.IsTerminal(fd) { // which QEMU takes that from
+		end = "end it with Ctrl-C; scripts have --check"
+	}
+	fmt.Fprintf(g.errs, "booting %s, %s; %s\n", cleanWord(g.job.name), g.how(), end)
 	if name := g.user(); g.report.System.SSH && userName.MatchString(name) { // each boot makes other host keys, as nothing is kept
 		fmt.Fprintf(g.errs, "ssh -p %d -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null %s@127.0.0.1\n", g.Port, name)
 	}
-	fd := int(os.Stdin.Fd())
 	if before, err := term.GetState(fd); err == nil {
 		defer term.Restore(fd, before)
 	}

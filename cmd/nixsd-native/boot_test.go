@@ -57,3 +57,19 @@ func TestBootUnbootable(t *testing.T) {
 		t.Errorf("boot = %v, QEMU ran: %v, prints %s; want a warning", err, ran, errs)
 	}
 }
+
+// Who cannot type Ctrl-A X is told how a console ends all the same.
+func TestBootWithoutTerminal(t *testing.T) {
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	stdin := os.Stdin
+	defer func() { os.Stdin = stdin }()
+	os.Stdin = null
+	errs, _, err := runBoot(t, unbootableImage(t))
+	if err != nil || !strings.Contains(errs, "; end it with Ctrl-C; scripts have --check\n") {
+		t.Errorf("boot = %v, prints %s; want how to end it", err, errs)
+	}
+}
