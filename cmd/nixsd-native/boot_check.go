@@ -75,7 +75,11 @@ func (g *guest) failed(err error, console *vm.Console) error {
 		}
 	}
 	advice := []string{"see for yourself: nixsd-native boot " + quoted(g.job.name)}
-	if err == context.DeadlineExceeded {
+	switch {
+	case err == context.DeadlineExceeded && len(console.Tail(1)) == 0:
+		err = fmt.Errorf("nothing was printed on its console within %v", g.job.timeout)
+		advice = []string{"see whether " + g.UBoot + " is a u-boot.bin for qemu_arm64; another is named with --u-boot"}
+	case err == context.DeadlineExceeded:
 		err = fmt.Errorf("it does not let in within %v", g.job.timeout)
 		advice = append([]string{"give it more time with --timeout 30m, if the console says that it goes on"}, advice...)
 	}

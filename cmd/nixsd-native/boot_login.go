@@ -21,6 +21,9 @@ func (g *guest) keys() (keys []sshclient.Key, done func(), err error) {
 		}
 		key, err := sshclient.ParseKey(g.job.identity, pem)
 		if bad := (*sshclient.Error)(nil); errors.As(err, &bad) {
+			if _, _, _, _, err := ssh.ParseAuthorizedKey(pem); err == nil {
+				return nil, done, usageErrorf("name the private one: -i "+quoted(privateOf(g.job.identity)), "--identity %s is a public key", g.job.identity)
+			}
 			return nil, done, usageErrorf("name a private key without a passphrase, or give it to ssh-agent and leave --identity out", "--identity %s: it is no private key, or has a passphrase", g.job.identity)
 		}
 		return []sshclient.Key{key}, done, err
@@ -39,6 +42,14 @@ func (g *guest) keys() (keys []sshclient.Key, done func(), err error) {
 		}
 	}
 	return keys, done, nil
+}
+
+// privateOf is where the private half of a public key would be.
+func privateOf(public string) string {
+	if name, ok := strings.CutSuffix(public, ".pub"); ok {
+		return name
+	}
+	return "FILE"
 }
 
 // target finds out which key lets whom in, by what the image says.
@@ -60,6 +71,8 @@ func (g *guest) target(keys []sshclient.Key) (t sshclient.Target, err error) {
 		return t, &codedError{exitVerify, g.job.name + ": sshd does not start in it, so there is nothing to check by", []string{"set services.openssh.enable = true in the configuration"}}
 	case len(let) == 0:
 		return t, &codedError{exitVerify, g.job.name + ": no key lets anybody in", []string{"build it with --ssh-key FILE.pub"}}
+	case len(keys) == 0:
+		return t, usageErrorf("name the private key with -i FILE", "%s lets in %s, but there is no private key to log in with: none in ssh-agent, and none without a passphrase at ~/.ssh/id_*", g.job.name, strings.Join(let, ", "))
 	case t.User == "":
 		return t, usageErrorf("name the private key with -i FILE, or build with --ssh-key FILE.pub", "%s lets in none of the keys at hand (%d), but %s", g.job.name, len(keys), strings.Join(let, ", "))
 	}

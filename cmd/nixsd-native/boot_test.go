@@ -2,10 +2,14 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"nixsd-native/internal/inspect"
+	"nixsd-native/internal/vm"
 )
 
 // unbootableImage writes an image whose one partition lies behind its end.
@@ -71,5 +75,44 @@ func TestBootWithoutTerminal(t *testing.T) {
 	errs, _, err := runBoot(t, unbootableImage(t))
 	if err != nil || !strings.Contains(errs, "; end it with Ctrl-C; scripts have --check\n") {
 		t.Errorf("boot = %v, prints %s; want how to end it", err, errs)
+	}
+}
+
+// A machine whose console shows nothing has no u-boot; one that shows something may need
+// more time.
+func TestBootSilent(t *testing.T) {
+	var b bytes.Buffer
+	g := &guest{app: &app{errs: &b}, job: &bootJob{name: "card.img", timeout: 8e9}, Machine: vm.Machine{UBoot: "/etc/passwd"}}
+	console := new(vm.Console)
+	err := g.failed(context.DeadlineExceeded, console)
+	if !strings.Contains(err.Error(), "nothing was printed on its console within 8s") || !strings.Contains(strings.Join(hints(err), ""), "whether /etc/passwd is a u-boot.bin") {
+		t.Errorf("%v, hints %q; want that nothing was printed", err, hints(err))
+	}
+	console.Write([]byte("U-Boot\n"))
+	if err := g.failed(context.DeadlineExceeded, console); !strings.Contains(err.Error(), "it does not let in within 8s") {
+		t.Errorf("%v; want that it does not let in", err)
+	}
+}
+
+// Who has no private key, or names the public one, is told so.
+func TestBootKeys(t *testing.T) {
+	const public = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJl3dIeudNqd0DPMRD6OIh65tjkxFNOtwGcWB2gCgPhk me@home\n"
+	name := filepath.Join(t.TempDir(), "key.pub")
+	if err := os.WriteFile(name, []byte(public), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	g := &guest{job: &bootJob{name: "card.img", identity: name, private: f}}
+	_, _, err = g.keys()
+	if exitCode(err) != exitUsage || !strings.Contains(err.Error(), "is a public key") || !strings.HasSuffix(hints(err)[0], "/key") {
+		t.Errorf("keys = %v, hints %q; want that it is the public one", err, hints(err))
+	}
+	g.report = &inspect.Report{System: inspect.System{SSH: true, Logins: []inspect.Login{{User: "me", Keys: []inspect.Key{{Fingerprint: "SHA256:x"}}}}}}
+	if _, err := g.target(nil); exitCode(err) != exitUsage || !strings.Contains(err.Error(), "card.img lets in me SHA256:x, but there is no private key") {
+		t.Errorf("target = %v; want that there is no key", err)
 	}
 }
