@@ -21,6 +21,7 @@ type flashJob struct {
 	common        commonFlags // those about what is printed
 	image, device string      // device is "" to list what there is
 	files         []*os.File  // as opens has them
+	broken        []string    // why no board boots from the image, where that is seen
 }
 
 func flashCommand() command {

@@ -50,6 +50,9 @@ func (j *flashJob) openImage() (*flash.Image, error) {
 		if err := inspect.CutOff(parts, length); err != nil {
 			return nil, j.imageError(err)
 		}
+		if r, err := inspect.Read(j.files[flashImage], length); err == nil {
+			j.broken = r.Broken
+		}
 	}
 	if sum := j.expectedSum(); sum != "" {
 		im.Expect(sum, sha256.New())
@@ -155,6 +158,9 @@ func wiped(p blockdev.Part, d blockdev.Disk) string {
 func (j *flashJob) confirm(ctx context.Context, a *app, im *flash.Image, c *openCard) error {
 	if !j.yes || !j.common.quiet {
 		fmt.Fprintln(a.errs, strings.Join(c.describe(j.image, im), "\n"))
+	}
+	for _, reason := range j.broken {
+		fmt.Fprintf(a.errs, "warning: no board would boot it: %s\n", cleanWord(reason))
 	}
 	if !j.yes {
 		if !term.IsTerminal(int(os.Stdin.Fd())) {
