@@ -12,6 +12,7 @@ import (
 	"nixsd-native/internal/image"
 	"nixsd-native/internal/inject"
 	"nixsd-native/internal/inspect"
+	"nixsd-native/internal/wifi"
 	"nixsd-native/nix"
 	"nixsd-native/sandbox"
 )
@@ -41,6 +42,7 @@ type injection struct {
 	name string // for people
 	file *os.File
 	demo bool // it is the demo's
+	wifi bool // something in it joins a Wi-Fi network
 	root *inspect.Files
 	plan *inject.Plan
 }
@@ -52,10 +54,18 @@ func (b *build) injectInto(ctx context.Context, name string, file *os.File) erro
 	if err := in.look(); err != nil {
 		return err
 	}
+	in.warn()
 	if err := in.write(ctx); err != nil {
 		return err
 	}
 	return in.verify(ctx)
+}
+
+// warn tells of what is put where nothing reads it.
+func (in *injection) warn() {
+	if in.job.ssid != "" && !in.wifi {
+		in.rep.Warn("nothing in %s reads %s, as it starts no wpa_supplicant: build it from a configuration with networking.wireless, such as init --wifi writes", in.name, wifi.File)
+	}
 }
 
 // look finds the file system, and what is in it.
@@ -89,7 +99,7 @@ func (in *injection) openRoot() error {
 	if err != nil {
 		return in.damaged(err)
 	}
-	in.demo = report.System.Name == demo.SystemName
+	in.demo, in.wifi = report.System.Name == demo.SystemName, report.System.WiFi
 	if !in.root.Volume.Clean {
 		return in.damaged(errors.New("the root file system was not unmounted cleanly, or has errors"))
 	}

@@ -39,9 +39,22 @@ func TestNixOS(t *testing.T) {
 	want := System{"NixOS", "26.05.1234.abcdef", "6.12.47", "kitchen", true, []Login{
 		{"guest", []Key{}, PasswordEmpty, false},
 		{"me", []Key{{"SHA256:" + fingerprint, "ssh-ed25519", "me@laptop"}}, PasswordNone, false},
-	}}
+	}, false}
 	if !reflect.DeepEqual(r.System, want) {
 		t.Errorf("system: %+v\nwant %+v", r.System, want)
+	}
+}
+
+// What joins a Wi-Fi network is wpa_supplicant, one for an interface or for all.
+func TestWiFi(t *testing.T) {
+	for unit, want := range map[string]bool{"wpa_supplicant.service": true, "wpa_supplicant-wlan0.service": true, "iwd.service": false} {
+		s := nixOS()
+		s.root[store+hash+"-units/multi-user.target.wants/"+unit] = "-> ../" + unit
+		f := s.make(t)
+		r, err := Read(f, extStart+extSize)
+		if err != nil || r.System.WiFi != want {
+			t.Errorf("%s: %+v, %v; want %v", unit, r.System, err, want)
+		}
 	}
 }
 

@@ -63,6 +63,7 @@ type System struct {
 	HostName string  `json:"host_name"`
 	SSH      bool    `json:"ssh"` // whether sshd starts
 	Logins   []Login `json:"logins"`
+	WiFi     bool    `json:"-"` // whether wpa_supplicant starts, as networking.wireless has it
 }
 
 // A Login is a user who could log in.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -49,6 +50,9 @@ func (d *disk) readNixOS(t *tree, top string) {
 	s.HostName = t.text(etc + "/hostname")
 	wants := etc + "/systemd/system/"
 	s.SSH = t.has(wants+"multi-user.target.wants/sshd.service") || t.has(wants+"sockets.target.wants/sshd.socket")
+	s.WiFi = slices.ContainsFunc(t.list(wants+"multi-user.target.wants"), func(unit string) bool { // one for each interface, or for all
+		return strings.HasPrefix(unit, "wpa_supplicant")
+	})
 	l := newLogins(t)
 	l.authorized(etc)
 	l.declared(t.text(path.Join(top, "activate")))
