@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"compress/bzip2"
 	"context"
@@ -12,6 +13,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
@@ -119,7 +121,11 @@ func (j *explainJob) read() (*nix.BuildError, error) {
 	if magic, _ := br.Peek(len(bzip2Magic)); string(magic) == bzip2Magic {
 		text = bzip2.NewReader(br)
 	}
-	counted := &io.LimitedReader{R: text, N: maxLog + 1}
+	whole := bufio.NewReader(text)
+	if head, _ := whole.Peek(textHead); !isText(head) { // an error comes again
+		return nil, usageErrorf("name a log as text, or a .bz2 of Nix's", "%s is no text", name)
+	}
+	counted := &io.LimitedReader{R: whole, N: maxLog + 1}
 	failure, err := nix.ReadFailure(counted)
 	switch read := maxLog + 1 - counted.N; {
 	case err != nil:
@@ -130,6 +136,21 @@ func (j *explainJob) read() (*nix.BuildError, error) {
 		return nil, usageErrorf("let the program print into it, errors too: nix-build … 2>&1 | nixsd-native explain", "%s is empty", name)
 	}
 	return failure, nil
+}
+
+// textHead is how much of a log is looked at to see whether it is one, in bytes.
+const textHead = 4 << 10
+
+// isText reports whether bytes may be a log's: they have no NUL, and more of them are
+// UTF-8 than not.
+func isText(b []byte) bool {
+	bad := 0
+	for _, r := range string(b) {
+		if r == utf8.RuneError {
+			bad++
+		}
+	}
+	return bytes.IndexByte(b, 0) < 0 && 2*bad <= len(b)
 }
 
 // bzip2Magic begins what bzip2 compressed, as Nix does with the logs it keeps.
@@ -165,10 +186,10 @@ func (e explainedLog) text() string {
 		fmt.Fprintf(&b, "failed: %s\n", e.Name)
 	}
 	for _, line := range e.Log {
-		fmt.Fprintf(&b, "%s> %s\n", e.Name, line)
+		fmt.Fprintf(&b, "%s> %s\n", e.Name, clean(line))
 	}
 	for _, f := range e.Findings {
-		fmt.Fprintln(&b, strings.Join(f.Lines(), "\n"))
+		fmt.Fprintln(&b, clean(strings.Join(f.Lines(), "\n")))
 	}
 	return b.String()
 }

@@ -12,7 +12,7 @@ import (
 // it.
 func TestExplainBound(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "it's long.log")
-	if err := os.WriteFile(name, []byte("error: stack overflow\n"), 0o600); err != nil {
+	if err := os.WriteFile(name, []byte("error: stack overflow\n"+strings.Repeat("\n", textHead)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	explainFile := func() (out string, err error) {
@@ -35,5 +35,20 @@ func TestExplainBound(t *testing.T) {
 	out, err := explainFile()
 	if exitCode(err) != exitUsage || out != "" || !strings.Contains(strings.Join(hints(err), ""), "tail -c 20M ") {
 		t.Errorf("explain of %d bytes = %q, %v, hints %q; want how to cut it", maxLog+1, out, err, hints(err))
+	}
+}
+
+// What is no text is not shown, and of what is only what a terminal does not heed.
+func TestExplainText(t *testing.T) {
+	for text, want := range map[string]bool{
+		"": true, "error: größer\n": true, "caf\xe9 in Latin 1": true, "ELF\x00": false, "\xff\xfe\xfd\xfca": false,
+	} {
+		if got := isText([]byte(text)); got != want {
+			t.Errorf("isText(%q) = %v; want %v", text, got, want)
+		}
+	}
+	e := explainedLog{Name: "x", Log: []string{"a\x1b]0;title\x07\xff\x9b31m b"}}
+	if got := e.text(); got != "failed: x\nx> a\ufffd\ufffd31m b\n" {
+		t.Errorf("text = %q; want it clean", got)
 	}
 }
