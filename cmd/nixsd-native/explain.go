@@ -122,14 +122,18 @@ func (j *explainJob) read() (*nix.BuildError, error) {
 		text = bzip2.NewReader(br)
 	}
 	whole := bufio.NewReader(text)
-	if head, _ := whole.Peek(textHead); !isText(head) { // an error comes again
-		return nil, usageErrorf("name a log as text, or a .bz2 of Nix's", "%s is no text", name)
+	const advice = "name a log as text, or a .bz2 of Nix's"
+	switch head, err := whole.Peek(textHead); {
+	case err != nil && err != io.EOF:
+		return nil, usageErrorf(advice, "%s: %v", name, bare(err))
+	case !isText(head):
+		return nil, usageErrorf(advice, "%s is no text", name)
 	}
 	counted := &io.LimitedReader{R: whole, N: maxLog + 1}
 	failure, err := nix.ReadFailure(counted)
 	switch read := maxLog + 1 - counted.N; {
 	case err != nil:
-		return nil, usageErrorf("name a log as text, or a .bz2 of Nix's", "%s: %v", name, bare(err))
+		return nil, usageErrorf(advice, "%s: %v", name, bare(err))
 	case read > maxLog:
 		return nil, usageErrorf("give its end: tail -c 20M "+quoted(cmp.Or(j.name, "LOGFILE"))+" | nixsd-native explain", "%s has more than %s", name, size(maxLog))
 	case read == 0:
