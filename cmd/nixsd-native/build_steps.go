@@ -78,6 +78,9 @@ func (b *build) preflight(ctx context.Context) error {
 	if b.fileName != "" && (path.Ext(b.fileName) == ".zst") != (b.job.compress == compressZstd) {
 		return usageErrorf("name it like card.img, and with --compress zstd like card.img.zst", "--output %s does not fit --compress %s", b.job.output, b.job.compress)
 	}
+	if b.fileName != "" && path.Ext(b.fileName) == "" {
+		b.rep.Note("%s is to be the image itself; for a folder: --output %s", b.job.output, quoted(b.job.output+"/"))
+	}
 	if err := b.askBuilders(ctx); err != nil {
 		return err
 	}
