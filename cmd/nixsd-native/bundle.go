@@ -111,7 +111,9 @@ func (j *bundleJob) needs() needs {
 	if j.action == "verify" {
 		return needs{state: j.state, cache: j.cache, offline: true, files: []string{j.file}}
 	}
-	return j.buildJob.needs()
+	n := j.buildJob.needs()
+	n.files = append(n.files, j.file) // which may be there
+	return n
 }
 
 func (j *bundleJob) run(ctx context.Context, a *app) error {

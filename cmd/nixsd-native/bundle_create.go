@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"nixsd-native/internal/bundle"
 	"nixsd-native/nix"
 )
 
@@ -64,7 +65,25 @@ func (b *bundling) preflightBundle(ctx context.Context) error {
 	if b.fileName = name; name == "" {
 		return usageErrorf("name a file in it: "+b.job.output+"/board.nixsd", "FILE %s is a folder", b.job.output)
 	}
+	if err := b.mayReplace(b.job.output); err != nil {
+		return err
+	}
 	return b.lockState(ctx)
+}
+
+// mayReplace refuses to let a bundle take the place of something else.
+func (b *bundling) mayReplace(name string) error {
+	f, err := b.privileges.Open(name)
+	if err != nil {
+		return nil // it is not there, as usual
+	}
+	defer f.Close()
+	r, err := bundle.NewReader(f, name)
+	if err != nil {
+		return usageErrorf("name another, or move it away", "%s is there already, and is no bundle", name)
+	}
+	r.Close()
+	return nil
 }
 
 // collect finds out what an empty store would fetch and build, and puts what is fetched,
