@@ -44,7 +44,7 @@ func (j *initJob) ask(d *dialogue, a *app) error {
 	if j.static != "" {
 		return nil
 	}
-	return d.ask("Static address, as 192.168.1.10/24,192.168.1.1, if any", "", optional(j.setStatic))
+	return d.ask("Static address, as "+staticExample+", if any", "", optional(j.setStatic))
 }
 
 // optional lets an answer be empty.
@@ -176,7 +176,7 @@ func hostTimeZone(env environment) string {
 		found = append(found, strings.TrimSpace(string(name)))
 	}
 	for _, name := range found {
-		if new(initJob).setTimeZone(name) == nil {
+		if isTimeZone(name) {
 			return name
 		}
 	}

@@ -104,6 +104,9 @@ func (j *initJob) tellMore(a *app, p place) {
 	if j.Board.NoEthernet && j.WiFi == "" {
 		say("warning: this board has no Ethernet, and no Wi-Fi was named: it will be alone without an adapter")
 	}
+	if j.HasStatic() && !j.Static.Gateway.IsValid() {
+		say("warning: without a gateway the board reaches its own network only; to name one, and a DNS server if it is another: --static-ip %s,GATEWAY[,DNS]", j.Static.Address)
+	}
 	if j.WiFi == "" {
 		return
 	}
