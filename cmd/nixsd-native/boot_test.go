@@ -111,7 +111,11 @@ func TestBootKeys(t *testing.T) {
 	if exitCode(err) != exitUsage || !strings.Contains(err.Error(), "is a public key") || !strings.HasSuffix(hints(err)[0], "/key") {
 		t.Errorf("keys = %v, hints %q; want that it is the public one", err, hints(err))
 	}
-	g.report = &inspect.Report{System: inspect.System{SSH: true, Logins: []inspect.Login{{User: "me", Keys: []inspect.Key{{Fingerprint: "SHA256:x"}}}}}}
+	g.report = new(inspect.Report)
+	if _, err := g.target(nil); exitCode(err) != exitVerify || !strings.Contains(err.Error(), "what it starts cannot be told") {
+		t.Errorf("target = %v; want that nothing is known", err)
+	}
+	g.report = &inspect.Report{Boot: make([]inspect.Entry, 1), System: inspect.System{SSH: true, Logins: []inspect.Login{{User: "me", Keys: []inspect.Key{{Fingerprint: "SHA256:x"}}}}}}
 	if _, err := g.target(nil); exitCode(err) != exitUsage || !strings.Contains(err.Error(), "card.img lets in me SHA256:x, but there is no private key") {
 		t.Errorf("target = %v; want that there is no key", err)
 	}

@@ -42,7 +42,7 @@ type injection struct {
 	name string // for people
 	file *os.File
 	demo bool // it is the demo's
-	wifi bool // something in it joins a Wi-Fi network
+	wifi bool // something in it joins a Wi-Fi network, or what it starts is not known
 	root *inspect.Files
 	plan *inject.Plan
 }
@@ -99,7 +99,7 @@ func (in *injection) openRoot() error {
 	if err != nil {
 		return in.damaged(err)
 	}
-	in.demo, in.wifi = report.System.Name == demo.SystemName, report.System.WiFi
+	in.demo, in.wifi = report.System.Name == demo.SystemName, report.System.WiFi || len(report.Boot) == 0
 	if !in.root.Volume.Clean {
 		return in.damaged(errors.New("the root file system was not unmounted cleanly, or has errors"))
 	}
