@@ -41,7 +41,7 @@ Examples:
   nixsd-native init
   nixsd-native init --board rpi4 --ssh-key ~/.ssh/id_ed25519.pub --hostname den
   nixsd-native init --board zero2w --ssh-key me.pub --wifi den -o den.nix
-  nixsd-native init --board rpi3 --ssh-key me.pub --static-ip ` + staticExample,
+  nixsd-native init --board rpi3 --static-ip ` + staticExample,
 		new: func(fs *pflag.FlagSet) job {
 			j := new(initJob)
 			j.register(fs)
