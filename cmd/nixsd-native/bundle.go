@@ -109,7 +109,7 @@ func checkBundleName(name string) error {
 
 func (j *bundleJob) needs() needs {
 	if j.action == "verify" {
-		return needs{state: j.state, cache: j.cache, offline: true, files: []string{j.file}}
+		return needs{state: j.state, cache: j.cache, offline: true, looks: true, files: []string{j.file}}
 	}
 	n := j.buildJob.needs()
 	n.files = append(n.files, j.file) // which may be there

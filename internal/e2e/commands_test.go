@@ -202,12 +202,12 @@ func TestNothingMade(t *testing.T) {
 	}
 	for _, c := range callers {
 		dir, p := c.folder(t, "nothing"), c.places("nothing")
-		for _, args := range [][]string{{"clean"}, {"clean", "--all"}, {"fetch", "--check"}, {"binfmt", "status"}} {
+		for _, args := range [][]string{{"clean"}, {"clean", "--all"}, {"fetch", "--check"}, {"binfmt", "status"}, {"bundle", "verify", c.write(t, "nothing/no.bundle", "none")}} {
 			r := run(t, job{as: c, dir: dir, isolated: true, args: p.with(args...)})
 			if args[0] == "clean" && (r.status != 0 || !strings.Contains(r.errs, "nothing to clean: "+p.state+" is not there")) {
 				t.Errorf("uid %d: %q = %d, %s", c.uid, args, r.status, r.errs)
 			}
-			if r.status != 0 && r.status != exitNetwork {
+			if r.status != 0 && r.status != exitNetwork && r.status != exitVerify {
 				t.Errorf("uid %d: %q = %d, %s", c.uid, args, r.status, r.errs)
 			}
 			for _, made := range []string{p.state, p.cache} {
