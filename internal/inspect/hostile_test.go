@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -72,16 +71,7 @@ func TestManyEntries(t *testing.T) {
 	for at, size := range map[int64]int64{sector: size, size - sector: size, size - 2*sector: size - 1} {
 		data := make([]byte, size)
 		copy(data[at:], header)
-		path := filepath.Join(t.TempDir(), "image")
-		if err := os.WriteFile(path, data, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		f, err := os.Open(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.Close()
-		_, err = Partitions(f, size)
+		_, err := Partitions(fileOf(t, data), size)
 		if not := (*NotImageError)(nil); !errors.As(err, &not) || !strings.Contains(not.Reason, "2147483648 entries") {
 			t.Errorf("at %d: %v", at, err)
 		}

@@ -146,20 +146,25 @@ func TestUnread(t *testing.T) {
 // What is no image is refused with the reason.
 func TestNoImage(t *testing.T) {
 	for name, data := range map[string][]byte{"empty": nil, "text": []byte(strings.Repeat("no image\n", 500)), "zeros": make([]byte, 1<<20)} {
-		path := filepath.Join(t.TempDir(), "file")
-		if err := os.WriteFile(path, data, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		f, err := os.Open(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.Close()
-		_, err = Read(f, int64(len(data)))
+		_, err := Read(fileOf(t, data), int64(len(data)))
 		if not := (*NotImageError)(nil); !errors.As(err, &not) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+func fileOf(t *testing.T, data []byte) *os.File {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
 }
 
 // Links lead nowhere but to the image's own files, and loops end.
