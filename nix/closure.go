@@ -1,6 +1,7 @@
 package nix
 
 import (
+	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -127,7 +128,8 @@ func narHash(raw json.RawMessage) (*nixhash.HashWithEncoding, error) {
 		text = object.Algorithm + ":" + object.Hash
 	}
 	hash, err := nixhash.ParseAny(text, nil)
-	if err != nil || hash.Algo() != nixhash.SHA256 {
+	// The library takes 44 characters for base 64, which without "=" are of 33 bytes.
+	if err != nil || hash.Algo() != nixhash.SHA256 || len(hash.Digest()) != sha256.Size {
 		return nil, fmt.Errorf("%.100q is no sha256", text)
 	}
 	return hash, nil

@@ -3,6 +3,7 @@ package fetch
 import (
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -11,14 +12,18 @@ const hidden = "***@"
 // userInfo matches the user name and password of any URL in a text.
 var userInfo = regexp.MustCompile(`(//)[^/?#\s"]*@`)
 
+// schemes are those of proxies, mirrors and Nix's stores. What else stands before "://" may
+// be a part of a password.
+var schemes = []string{"http", "https", "socks5", "socks5h", "ssh", "ssh-ng", "s3", "file", "ftp"}
+
 // redactURL returns the URL with "***@" for its user name and password.
 func redactURL(s string) string {
 	u, err := url.Parse(s)
-	if err != nil || u.Host == "" {
-		return redactLoose(s)
-	}
-	if u.User == nil {
+	if err == nil && u.Host != "" && u.User == nil {
 		return s
+	}
+	if err != nil || u.Host == "" || !slices.Contains(schemes, strings.ToLower(u.Scheme)) && u.Scheme != "" {
+		return redactLoose(s)
 	}
 	u.User = nil
 	return strings.Replace(u.String(), "//", "//"+hidden, 1)
@@ -32,7 +37,7 @@ func redactLoose(s string) string {
 		return s
 	}
 	scheme := ""
-	if i := strings.Index(s[:at], "://"); i >= 0 && !strings.ContainsAny(s[:i], ":/?#@") {
+	if i := strings.Index(s[:at], "://"); i >= 0 && slices.Contains(schemes, strings.ToLower(s[:i])) {
 		scheme = s[:i+len("://")]
 	}
 	return scheme + hidden + s[at+1:]
