@@ -59,7 +59,8 @@ func TestOurTestsOnAArch64(t *testing.T) {
 // crossCompiled makes the tests of packages into aarch64 programs.
 func crossCompiled(t *testing.T, packages []string) (dir string) {
 	t.Helper()
-	dir = t.TempDir()
+	// Tests start themselves as other users, for which QEMU needs the path, not /proc/self/exe.
+	dir = root().folder(t, "aarch64")
 	args := []string{"test", "-c", "-o", dir + "/"}
 	for _, name := range packages {
 		args = append(args, "nixsd-native/"+name)
