@@ -135,11 +135,10 @@ func (w *writing) run(ctx context.Context) error {
 }
 
 // wipe takes the partition table away, first of all, and what else tells of earlier uses.
+// The flush is that of the tags, of which one stands for the table: nothing of the image is
+// written before.
 func (w *writing) wipe(ctx context.Context) error {
 	if err := w.writeZeros(0, blockSize); err != nil {
-		return err
-	}
-	if err := w.card.flush(); err != nil {
 		return err
 	}
 	done, err := w.card.discard(ctx)
