@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strconv"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -204,11 +205,29 @@ func executable() (*os.File, error) {
 	if _, err := io.Copy(sealed, self); err != nil {
 		return nil, err
 	}
-	seals := unix.F_SEAL_SEAL | unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_WRITE
-	if _, err := unix.FcntlInt(sealed.Fd(), unix.F_ADD_SEALS, seals); err != nil {
-		return nil, os.NewSyscallError("fcntl(F_ADD_SEALS)", err)
+	if err := seal(sealed); err != nil {
+		return nil, err
 	}
 	return duplicate(sealed)
+}
+
+// How often, and how far apart, sealing is tried: a second in all.
+const (
+	sealTries = 50
+	sealPause = 20 * time.Millisecond
+)
+
+// seal keeps a memfd from being changed. The kernel refuses that for as long as somebody
+// holds one of its pages, as the kernel's own reclaim does now and then (mm/memfd.c,
+// memfd_wait_for_pins).
+func seal(f *os.File) error {
+	for tries := 1; ; tries++ {
+		_, err := unix.FcntlInt(f.Fd(), unix.F_ADD_SEALS, unix.F_SEAL_SEAL|unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_WRITE)
+		if err != unix.EBUSY || tries == sealTries {
+			return os.NewSyscallError("fcntl(F_ADD_SEALS)", err)
+		}
+		time.Sleep(sealPause)
+	}
 }
 
 // lowestHigh is the first descriptor that is out of the way of the child's own.
