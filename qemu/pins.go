@@ -6,6 +6,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"nixsd-native/internal/debian"
 )
 
 // A Pin names one Debian package by hash. All pins are for amd64 hosts; hosts of
@@ -15,7 +17,7 @@ type Pin struct {
 	Version  string // Debian version
 	PoolPath string // below the archive's root
 	SHA256   string // of the .deb, hex
-	SHA1     string // of the .deb, hex: how snapshot.debian.org names files
+	SHA1     string // of the .deb, hex: how Debian's archive of snapshots names files
 	Size     int64  // of the .deb, bytes
 	Emulator string // sha256 of the emulator inside, hex
 }
@@ -64,7 +66,7 @@ var pins = []Pin{
 }
 
 // snapshotTime is a moment at which Debian's archive held every pin.
-// snapshot.debian.org answers with its last copy before it.
+// Its archive of snapshots answers with its last copy before it.
 const snapshotTime = "20261123T000000Z"
 
 // Pins returns the table, the default first.
@@ -89,14 +91,14 @@ func (p Pin) Name() string { return path.Base(p.PoolPath) }
 func (p Pin) Package() Package { return Package{p.Name(), p.SHA256, p.Emulator} }
 
 // Sources lists where the .deb can be had: each Debian mirror, then
-// snapshot.debian.org, which keeps what the pool has dropped.
+// [debian.Snapshots], which keeps what the pool has dropped.
 func (p Pin) Sources(mirrors []string) []string {
 	var urls []string
 	for _, m := range mirrors {
 		urls = append(urls, strings.TrimSuffix(m, "/")+"/"+p.PoolPath)
 	}
 	return append(urls,
-		"https://snapshot.debian.org/file/"+p.SHA1,
-		"https://snapshot.debian.org/archive/debian/"+snapshotTime+"/"+p.PoolPath,
+		debian.Snapshots+"/file/"+p.SHA1,
+		debian.Snapshots+"/archive/debian/"+snapshotTime+"/"+p.PoolPath,
 	)
 }

@@ -54,9 +54,12 @@ func findCommand(name string) (command, bool) {
 	return all[i], true
 }
 
-// known lists what help tells of.
-func known() []string {
-	return append([]string{"help"}, helpWords()...)
+func commandNames() []string {
+	var names []string
+	for _, c := range commands() {
+		names = append(names, c.name)
+	}
+	return names
 }
 
 // errHelp says that help was asked for and printed.
@@ -82,9 +85,12 @@ func parse(args []string, out io.Writer) (job, error) {
 	case rest[0] == "help":
 		return nil, helpOn(rest[1:], out)
 	}
+	if _, isTopic := findTopic(rest[0]); isTopic {
+		return nil, usageErrorf("read it: nixsd-native help "+rest[0], "%s is a topic, no command", rest[0])
+	}
 	c, ok := findCommand(rest[0])
 	if !ok {
-		return nil, usageErrorf(meant(rest[0], known(), "run \"nixsd-native help\" for the commands and topics"), "unknown command %q", rest[0])
+		return nil, usageErrorf(meant(rest[0], append(commandNames(), "help"), "run \"nixsd-native help\" for the commands and topics"), "unknown command %q", rest[0])
 	}
 	return c.parse(rest[1:], out)
 }

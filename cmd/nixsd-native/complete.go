@@ -68,10 +68,7 @@ func completion() []completedCommand {
 
 // helpWords are what help takes.
 func helpWords() []string {
-	var words []string
-	for _, c := range commands() {
-		words = append(words, c.name)
-	}
+	words := commandNames()
 	for _, t := range topics() {
 		words = append(words, t.name)
 	}

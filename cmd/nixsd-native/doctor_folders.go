@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 
 	"nixsd-native/internal/fetch"
 	"nixsd-native/internal/hostinfo"
@@ -54,11 +53,7 @@ func (d *doctor) stateFolder(ctx context.Context) []finding {
 		return err
 	})
 	if f := trial.Folder; f != nil {
-		err = errors.New(f.Message)
-		if f.Op != "" && f.Errno != 0 {
-			err = fmt.Errorf("%s: %v", f.Op, syscall.Errno(f.Errno))
-		}
-		return problem(fmt.Errorf("no store can be in %s (%s): %v", state, described(on), err), mountFix(on, state, "--state-dir DIR")...)
+		return problem(noStore(state, on, f))
 	}
 	if err != nil {
 		return problem(fmt.Errorf("%v (%s is %s)", err, state, described(on)), folderFix(on, state, "--state-dir DIR", err)...)

@@ -3,10 +3,8 @@ package main
 import (
 	"context"
 	"debug/elf"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"syscall"
@@ -14,20 +12,6 @@ import (
 	"nixsd-native/internal/hostinfo"
 	"nixsd-native/sandbox"
 )
-
-// tryInside is the doctor's trial, inside a sandbox; its arguments are the folder, if any,
-// and "many" if there are many ids.
-func tryInside(c sandbox.Command, stdout io.Writer) int {
-	if len(c.Argv) != 3 {
-		return exitInternal
-	}
-	if json.NewEncoder(stdout).Encode(sandbox.Try(c.Argv[1], c.Argv[2] == manyIDs)) != nil {
-		return exitInternal
-	}
-	return exitOK
-}
-
-const manyIDs, oneID = "many", "one"
 
 // inSandbox starts a sandbox, does something in it if do is not nil, and ends it.
 func (d *doctor) inSandbox(ctx context.Context, r sandboxRequest, emulator *os.File, do func() error) error {
@@ -42,21 +26,6 @@ func (d *doctor) inSandbox(ctx context.Context, r sandboxRequest, emulator *os.F
 		return nil
 	}
 	return do()
-}
-
-// tryIn runs the trial in the sandbox that is up.
-func (d *doctor) tryIn(ctx context.Context, dir string) (t sandbox.Trial, err error) {
-	ids := oneID
-	if d.info.ManyUsers {
-		ids = manyIDs
-	}
-	var bad error
-	exit, err := d.runInSandbox(ctx, sandbox.Command{Self: true, Argv: []string{sandbox.TrialArg0, dir, ids}, Dir: "/"}, nil,
-		func(r io.Reader) { bad = json.NewDecoder(r).Decode(&t) }, nil)
-	if err == nil && (bad != nil || exit != sandbox.Exit{}) {
-		err = fmt.Errorf("the trial in the sandbox ended with %+v, %v", exit, bad)
-	}
-	return t, err
 }
 
 // namespaces starts a sandbox that has nothing of the host's.

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"nixsd-native/internal/debian"
 	"nixsd-native/internal/fetch"
 	"nixsd-native/nix"
 	"nixsd-native/qemu"
@@ -127,12 +128,9 @@ func (d *doctor) emulatorURLs() []string {
 		}
 	}
 	return slices.CompactFunc(pin.Sources(d.mirrors()), func(a, b string) bool { // which has it under two names
-		return hostOf(a) == snapshotHost && hostOf(b) == snapshotHost
+		return strings.HasPrefix(a, debian.Snapshots) && strings.HasPrefix(b, debian.Snapshots)
 	})
 }
-
-// snapshotHost keeps what Debian's mirrors have no more.
-const snapshotHost = "snapshot.debian.org"
 
 func (d *doctor) nixURLs() []string {
 	locked := nix.LockedPins()[d.system]

@@ -182,5 +182,5 @@ func quoted(s string) string {
 	}) {
 		return s
 	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+	return shellWord(s)
 }

@@ -61,7 +61,7 @@ func helpOn(names []string, out io.Writer) error {
 	case name == "help", name == "--help", name == "-h":
 		printHelp(out)
 	default:
-		return usageErrorf(meant(name, append(known(), "topics"), "run \"nixsd-native help\" for the commands and topics"), "unknown command or topic %q", name)
+		return usageErrorf(meant(name, append(helpWords(), "topics"), "run \"nixsd-native help\" for the commands and topics"), "unknown command or topic %q", name)
 	}
 	return errHelp
 }

@@ -33,7 +33,7 @@ func makeReady(s sandbox.Spec) error {
 	return binfmt.Prove(ctx, "/tmp")
 }
 
-// runInside does package nix's steps, or the doctor's trial, inside a sandbox.
+// runInside does package nix's steps, or a trial, inside a sandbox.
 func runInside(ctx context.Context, c sandbox.Command, stdin, stdout, _ *os.File) int {
 	if c.Argv[0] == sandbox.TrialArg0 {
 		return tryInside(c, stdout)

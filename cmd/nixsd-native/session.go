@@ -103,6 +103,9 @@ func (w *workspace) bootstrap(ctx context.Context) error {
 	}
 	record := nix.RecordPath(w.inputs.nix.SHA256)
 	if _, err := w.session.Open(record); err != nil {
+		if err := w.tryStore(ctx); err != nil {
+			return err
+		}
 		if err := w.inside(ctx, nix.StepInstall, w.inputs.nix); err != nil {
 			return err
 		}

@@ -9,6 +9,10 @@ import (
 // FallbackMirror is Debian's own mirror, for hosts that name none.
 const FallbackMirror = "http://ftp.debian.org/debian"
 
+// Snapshots keeps what Debian's mirrors have no more: each file by its SHA-1, and the whole
+// archive at each moment.
+const Snapshots = "https://snapshot.debian.org"
+
 // A FormatError says that foreign data is malformed, or beyond one of the
 // bounds of this package.
 type FormatError struct {

@@ -31,14 +31,14 @@ type Package struct {
 }
 
 // Sources returns the URLs of the package's file: at each mirror, then, if the
-// SHA-1 is known, at snapshot.debian.org, which keeps superseded ones.
+// SHA-1 is known, at [Snapshots], which keeps superseded ones.
 func (p Package) Sources(mirrors []string) []string {
 	var urls []string
 	for _, m := range mirrors {
 		urls = append(urls, joinURL(m, p.Filename))
 	}
 	if p.SHA1 != "" {
-		urls = append(urls, "https://snapshot.debian.org/file/"+p.SHA1)
+		urls = append(urls, Snapshots+"/file/"+p.SHA1)
 	}
 	return urls
 }

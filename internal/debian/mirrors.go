@@ -221,7 +221,7 @@ func isDebianPath(u *url.URL) bool {
 		return false
 	}
 	folder := strings.TrimRight(u.Path, "/")
-	if u.Host == "snapshot.debian.org" {
+	if "https://"+u.Host == Snapshots {
 		folder = path.Dir(folder)
 	}
 	return strings.EqualFold(path.Base(folder), "debian")

@@ -254,6 +254,17 @@ func TestBuilderAttacks(t *testing.T) {
 	check(t)
 }
 
+type builderSystem struct{ arch, system string }
+
+// builderSystems are those that this machine builds for: its own, and the boards'.
+func builderSystems() []builderSystem {
+	boards := builderSystem{"arm64", "aarch64-linux"}
+	if runtime.GOARCH == boards.arch {
+		return []builderSystem{boards}
+	}
+	return []builderSystem{{"amd64", "x86_64-linux"}, boards}
+}
+
 // builderAttacks attacks from builders, in a shell of the given kind.
 func builderAttacks(t *testing.T, kind job, p places, ownIDs bool) {
 	s := targets(t, p)
@@ -264,11 +275,8 @@ func builderAttacks(t *testing.T, kind job, p places, ownIDs bool) {
 		kind.args = append(p.with("shell", "--demo", "-q", "--"), args...)
 		return strings.TrimSpace(must(t, kind).out)
 	}
-	for _, b := range []struct{ arch, system string }{{"amd64", "x86_64-linux"}, {"arm64", "aarch64-linux"}} {
+	for _, b := range builderSystems() {
 		t.Run(b.system, func(t *testing.T) {
-			if b.arch != runtime.GOARCH && b.arch != "arm64" {
-				t.Skip("this machine builds nothing for " + b.system)
-			}
 			path := addProbe(t, kind, p, b.arch)
 			s.Emulated = b.arch != runtime.GOARCH
 			if s.Store = nil; ownIDs {

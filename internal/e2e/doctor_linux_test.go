@@ -92,9 +92,9 @@ var adversities = []adversity{
 	{name: "small files", line: "limits", detail: "at most 1.0 MiB of a file", fix: "--fsize=", build: []int{exitBuild, exitOutput, exitInternal}, change: limited("--fsize=1048576")},
 	{name: "small disk", line: "disk of the state", detail: "are needed", fix: "--state-dir", build: []int{exitOutput}, root: true, state: tmpfs("size=40m")},
 	{name: "few inodes", line: "disk of the state", detail: "inodes are needed", fix: "df -i", build: []int{exitOutput}, root: true, state: tmpfs("size=2g,nr_inodes=200")},
-	{name: "noexec", line: "state folder", detail: "(on tmpfs, noexec): run a program in: permission denied", fix: "mount -o remount,exec", build: []int{exitHost, exitInternal}, root: true, state: tmpfs("size=2g", unix.MS_NOEXEC)},
+	{name: "noexec", line: "state folder", detail: "(on tmpfs, noexec): run a program in: permission denied", fix: "mount -o remount,exec", build: []int{exitHost}, root: true, state: tmpfs("size=2g", unix.MS_NOEXEC)},
 	{name: "read-only state", line: "state folder", detail: "read-only file system (on tmpfs, ro)", fix: "mount -o remount,rw", build: []int{exitOutput}, root: true, state: tmpfs("size=2g", unix.MS_RDONLY)},
-	{name: "FAT", line: "state folder", detail: "on vfat", fix: "ext4, btrfs or xfs: --state-dir DIR", build: []int{exitOutput, exitHost, exitInternal}, root: true, state: fat},
+	{name: "NTFS", line: "state folder", detail: "(on fuseblk): a file's mode stays", fix: "ext4, btrfs or xfs: --state-dir DIR", build: []int{exitHost}, root: true, state: ntfs},
 	{name: "unsafe state", line: "state folder", detail: "is not safe", fix: "chmod o-w", build: []int{exitOutput}, state: func(t *testing.T, dir string) {
 		if err := os.Chmod(dir, 0o777); err != nil {
 			t.Fatal(err)
@@ -130,9 +130,9 @@ func tmpfs(options string, flags ...uintptr) func(*testing.T, string) {
 	}
 }
 
-// fat mounts a memory card over a folder, as desktops do.
-func fat(t *testing.T, dir string) {
-	file := filepath.Join(lab(), "card.vfat")
+// ntfs mounts another system's disk over a folder, as desktops do.
+func ntfs(t *testing.T, dir string) {
+	file := filepath.Join(lab(), "disk.ntfs")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -140,12 +140,10 @@ func fat(t *testing.T, dir string) {
 	if err := os.Truncate(file, 2<<30); err != nil {
 		t.Fatal(err)
 	}
-	output(t, testenv.NeedProgram(t, "mkfs.vfat"), file)
-	err := exec.Command(testenv.NeedProgram(t, "mount"), "-t", "vfat", "-o", fmt.Sprintf("loop,uid=%d,gid=%d,umask=022", user().uid, user().uid), file, dir).Run()
-	if err != nil {
-		t.Skipf("this kernel mounts no FAT: %v", err)
-	}
-	t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
+	output(t, testenv.NeedProgram(t, "mkntfs"), "-q", "-F", "-f", file)
+	err := exec.Command(testenv.NeedProgram(t, "mount"), "-t", "ntfs-3g", "-o", fmt.Sprintf("loop,uid=%d,gid=%d,umask=022", user().uid, user().uid), file, dir).Run()
+	testenv.Need(t, "kernel and program that mount NTFS", err)
+	t.Cleanup(func() { output(t, testenv.NeedProgram(t, "umount"), dir) })
 }
 
 // grouped runs the program in a control group of version 1.

@@ -74,7 +74,7 @@ func testCutOff(t *testing.T, u caller, img string) {
 	cut := u.write(t, "inspect/cut.img", "")
 	output(t, "dd", "if="+img, "of="+cut, "bs=1M", "count=50", "status=none")
 	r := run(t, job{as: u, args: []string{"inspect", cut}})
-	if r.status != exitVerify || !strings.Contains(r.out, "WARNING") || !strings.Contains(r.errs, "would not boot: partition 2 ends at ") {
+	if r.status != exitVerify || !strings.Contains(r.out, "WARNING") || !strings.Contains(r.errs, "would not boot: its partitions end at ") {
 		t.Errorf("inspect of what is cut off = %d, %s\n%s", r.status, r.out, r.errs)
 	}
 	r = run(t, job{as: u, args: []string{"inspect", "--json", cut}})

@@ -161,9 +161,10 @@ func (e *OfflineError) Error() string {
 
 // Hints tells how to fill the cache, and what each file is.
 func (e *OfflineError) Hints() []string {
-	hints := []string{"on a machine with network, run: " + cmp.Or(e.Command, "nixsd-native fetch")}
+	command := cmp.Or(e.Command, "nixsd-native fetch")
+	hints := []string{"on a machine with network, run: " + command}
 	if e.Online {
-		hints = []string{"download it: " + e.Command}
+		hints = []string{"download it: " + command}
 	} else if e.Dir != "" {
 		hints = append(hints, "or, there, put all that a build needs into one file: "+cmp.Or(e.Bundle, "nixsd-native bundle create FILE")+"; and here: build --bundle FILE")
 	}

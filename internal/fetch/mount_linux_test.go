@@ -109,10 +109,10 @@ func TestStorageFailures(t *testing.T) {
 			}
 			out, err := cmd.CombinedOutput()
 			if noNamespace(err) {
-				t.Skipf("no user namespace to mount a small disk in: %v", err)
+				testenv.Need(t, "user namespace to mount a small disk in", err)
 			}
 			if why, ok := strings.CutPrefix(string(out), "skip: "); ok {
-				t.Skip(why)
+				testenv.Need(t, "small disk", errors.New(why))
 			}
 			if err != nil || !strings.HasPrefix(string(out), tt.want) {
 				t.Errorf("the child says %q, %v; want %q", out, err, tt.want)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/diskfs/go-diskfs/backend"
 	"github.com/diskfs/go-diskfs/partition"
@@ -119,14 +120,10 @@ func (d *disk) checkTable() error {
 	if len(r.Partitions) == 0 {
 		return &NotImageError{"its partition table is empty"}
 	}
-	bootable := false
-	for _, p := range r.Partitions {
-		bootable = bootable || p.Bootable
-		if p.Start+p.Size > r.Size {
-			r.fail("partition %d ends at %d bytes, but there are only %d: the image is cut off", p.Number, p.Start+p.Size, r.Size)
-		}
+	if err := CutOff(r.Partitions, r.Size); err != nil {
+		r.fail("%v", err)
 	}
-	if !bootable {
+	if !slices.ContainsFunc(r.Partitions, func(p Partition) bool { return p.Bootable }) {
 		r.warn("no partition is marked bootable, so u-boot looks at the first one only")
 	}
 	return nil
