@@ -53,11 +53,11 @@ func runBoot(t *testing.T, image string, args ...string) (errs string, ran bool,
 func TestBootUnbootable(t *testing.T) {
 	image := unbootableImage(t)
 	errs, _, err := runBoot(t, image, "--check")
-	if exitCode(err) != exitVerify || !strings.Contains(err.Error(), image+" would not boot: partition 1 ends at ") || strings.Contains(errs, "booting") {
+	if exitCode(err) != exitVerify || !strings.Contains(err.Error(), image+" would not boot: its partitions end at ") || strings.Contains(errs, "booting") {
 		t.Errorf("boot --check = %v, prints %s; want that it would not boot", err, errs)
 	}
 	errs, ran, err := runBoot(t, image)
-	if err != nil || !ran || !strings.Contains(errs, "warning: partition 1 ends at ") {
+	if err != nil || !ran || !strings.Contains(errs, "warning: its partitions end at ") {
 		t.Errorf("boot = %v, QEMU ran: %v, prints %s; want a warning", err, ran, errs)
 	}
 }
