@@ -114,10 +114,14 @@ func (s *Terminal) capture(more ...string) (string, error) {
 }
 
 // Ended reports whether the command has ended, and with which status. tmux sees first that
-// nobody has the terminal open any more, and the status later.
+// nobody has the terminal open any more, and the status later: tmux 3.3a often only when
+// another process of its has ended.
 func (s *Terminal) Ended() (status string, ended bool, err error) {
 	out, err := s.ask("#{pane_dead} #{pane_dead_status}#{pane_dead_signal}")
 	dead, status, _ := strings.Cut(out, " ")
+	if err == nil && dead == "1" && status == "" {
+		_, err = s.run("run-shell", "true")
+	}
 	return status, dead == "1" && status != "", err
 }
 
