@@ -232,9 +232,9 @@ func (r *race) leader() *runner {
 	return best
 }
 
-// result puts the sources into order: those found to be of no use, whose turn takes no
-// time, the winner, the others by what they brought, and those that did not run. Who
-// lost is asked anew; who left the race, only if somebody won.
+// result puts the sources into order: the winner, those found to be of no use, whose turn
+// takes no time and comes only if the winner fails, the others by what they brought, and those
+// that did not run. Who lost is asked anew; who left the race, only if somebody won.
 func (r *race) result(winner *runner) []turn {
 	var useless, won, lost []turn
 	slices.SortStableFunc(r.runners, func(a, b *runner) int { return cmp.Compare(b.score, a.score) })
@@ -251,5 +251,5 @@ func (r *race) result(winner *runner) []turn {
 			lost = append(lost, turn{url: s.url})
 		}
 	}
-	return slices.Concat(useless, won, lost, r.rest)
+	return slices.Concat(won, useless, lost, r.rest)
 }

@@ -84,7 +84,7 @@ var raceTests = []struct {
 	},
 	{
 		name: "404 leaves", sources: []http.HandlerFunc{answer(404), nil, nil}, rates: []int{0, slow, fast},
-		asked: [][]string{{""}, {""}, {""}}, events: []EventKind{EventFastest, EventSourceFailed},
+		asked: [][]string{{""}, {""}, {""}}, events: []EventKind{EventFastest},
 	},
 	{
 		name: "500 leaves", sources: []http.HandlerFunc{answer(500), nil}, rates: []int{0, fast},
@@ -118,7 +118,7 @@ var raceTests = []struct {
 	},
 	{
 		name: "another length", sources: []http.HandlerFunc{plain(good), nil}, rates: []int{0, fast},
-		asked: [][]string{{""}, {""}}, events: []EventKind{EventFastest, EventWrongHash},
+		asked: [][]string{{""}, {""}}, events: []EventKind{EventFastest},
 	},
 	{
 		name: "all gone", sources: []http.HandlerFunc{answer(404), answer(403), answer(410)},
@@ -214,6 +214,18 @@ func TestRaceWrongHash(t *testing.T) {
 	}
 	if a, b := len(sources[0].asked()), len(sources[2].asked()); a != 1 || b != 2 {
 		t.Errorf("the slow sources were asked %d and %d times; want 1 and 2", a, b)
+	}
+}
+
+// Of a source of no use nothing is told but if the winner fails, too.
+func TestRaceUseless(t *testing.T) {
+	c, rec := newClient(t)
+	var bad tap
+	r := Request{Name: "f.deb", SHA256: sumOf(large()), URLs: []string{newSource(t, answer(404)).URL, newSource(t, bad.serve(notLarge(), fast)).URL}}
+	_, err := c.File(t.Context(), r)
+	checkError(t, err, "404 Not Found", true)
+	if want := []EventKind{EventFastest, EventWrongHash, EventSourceFailed}; !slices.Equal(rec.kinds(), want) {
+		t.Errorf("events %v; want %v", rec.events, want)
 	}
 }
 
