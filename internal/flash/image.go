@@ -126,6 +126,8 @@ func (im *Image) source(h hash.Hash) (*source, error) {
 	return &source{stream: z, close: z.Close}, nil
 }
 
+var errShorter = errors.New("it became shorter while it was read")
+
 // next fills buf with what comes next, or tells how many zeros come next, in whole
 // chunks. io.EOF is the end.
 func (s *source) next(ctx context.Context, buf []byte) (data []byte, zeros int64, err error) {
@@ -143,7 +145,7 @@ func (s *source) next(ctx context.Context, buf []byte) (data []byte, zeros int64
 	case err != nil && err != io.EOF:
 		return nil, 0, &ImageError{err}
 	case s.at+int64(n) < s.size && n < len(buf):
-		return nil, 0, &ImageError{errors.New("it became shorter while it was read")}
+		return nil, 0, &ImageError{errShorter}
 	case n == 0:
 		return nil, 0, io.EOF
 	}

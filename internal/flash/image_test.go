@@ -57,18 +57,20 @@ func TestBadImages(t *testing.T) {
 	}
 }
 
-// A raw image becomes shorter while it is written.
+// A raw image becomes shorter while it is written: within a chunk, or by whole ones.
 func TestShrinkingImage(t *testing.T) {
-	card := fileCard(t, cardSize)
-	f := imageFile(t, content(), false)
-	im := openImage(t, f)
-	if err := f.Truncate(10 * mib); err != nil {
-		t.Fatal(err)
-	}
-	r, err := Write(t.Context(), card, im, nil)
-	var bad *ImageError
-	if !errors.As(err, &bad) || r.State == Complete {
-		t.Errorf("Write() = %+v, %v", r, err)
+	for _, size := range []int64{10*mib - 1, 10 * mib, 12 * mib} {
+		card := fileCard(t, cardSize)
+		f := imageFile(t, content(), false)
+		im := openImage(t, f)
+		if err := f.Truncate(size); err != nil {
+			t.Fatal(err)
+		}
+		r, err := Write(t.Context(), card, im, nil)
+		var bad *ImageError
+		if !errors.As(err, &bad) || r.State == Complete {
+			t.Errorf("truncated to %d: Write() = %+v, %v", size, r, err)
+		}
 	}
 }
 

@@ -141,7 +141,7 @@ func runs(buf []byte) (all [][2]int) {
 	return all
 }
 
-// writeChunks writes what it gets.
+// writeChunks writes what it gets, and flushes while the last of it is checked.
 func (w *writing) writeChunks(ctx context.Context, from <-chan chunk, to chan<- chunk) error {
 	for c := range from {
 		if err := w.writeChunk(ctx, c); err != nil {
@@ -155,7 +155,10 @@ func (w *writing) writeChunks(ctx context.Context, from <-chan chunk, to chan<- 
 			return nil
 		}
 	}
-	return nil
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	return w.card.flush()
 }
 
 func (w *writing) writeChunk(ctx context.Context, c chunk) error {

@@ -10,9 +10,11 @@ import (
 const (
 	// blockSize is what is looked at, tagged, and held back at the beginning, in bytes.
 	blockSize = 4096
-	// chunkSize is what is written at once, in bytes: the allocation unit of SD cards
-	// (Physical Layer Simplified Specification, 4.13.1.8: 4 MiB for most).
-	chunkSize = 4 << 20
+	// chunkSize is what is written at once, in bytes: a part of the allocation unit of SD
+	// cards (Physical Layer Simplified Specification, 4.13.1.8: 4 MiB for most) that is large
+	// enough for the kernel to make several requests of it, and small enough for the checks
+	// that are left behind the last write to be soon done.
+	chunkSize = 2 << 20
 	// unitSize is the shortest run of zeros that is left out of a write, in bytes: a
 	// page of flash memory. Shorter ones cost more in commands than in bytes.
 	unitSize = 16 << 10
