@@ -28,7 +28,7 @@ type comparison struct {
 	name         string
 	ours, theirs command
 	target       string
-	met          func(ours, theirs time.Duration) bool // of median wall times
+	met          func(ours, theirs time.Duration) bool // of median wall times; nil if there is no target
 }
 
 // result holds the samples of both sides, in order.
@@ -110,11 +110,14 @@ func print(w io.Writer, results []result) error {
 	fmt.Fprintln(t, "what\tcommand\twall s\tcpu s\tratio\ttarget\t")
 	for _, r := range results {
 		a, b := median(r.a, wall), median(r.b, wall)
-		verdict := "met"
-		if !r.met(a, b) {
-			verdict = "MISSED"
+		verdict := ": met"
+		switch {
+		case r.met == nil:
+			verdict = ""
+		case !r.met(a, b):
+			verdict = ": MISSED"
 		}
-		fmt.Fprintf(t, "%s\t%s\t%.3f\t%.3f\t%.2f\t%s: %s\t\n", r.name, r.ours.name, a.Seconds(), median(r.a, cpu).Seconds(), r.medianRatio(), r.target, verdict)
+		fmt.Fprintf(t, "%s\t%s\t%.3f\t%.3f\t%.2f\t%s%s\t\n", r.name, r.ours.name, a.Seconds(), median(r.a, cpu).Seconds(), r.medianRatio(), r.target, verdict)
 		fmt.Fprintf(t, "\t%s\t%.3f\t%.3f\t\t\t\n", r.theirs.name, b.Seconds(), median(r.b, cpu).Seconds())
 	}
 	return t.Flush()
