@@ -113,6 +113,7 @@ type doctor struct {
 	trial           sandbox.Trial // likewise
 	folders         bool          // of stateFolder: it can be used, and is ours
 	hasStore        bool          // likewise
+	busy            bool          // likewise: a build has it
 	lacksOutput     bool          // of outputFolder
 	inputsHere      bool          // of inputsAtHand: no network is needed for them
 	hostErr         error         // of hostHandler

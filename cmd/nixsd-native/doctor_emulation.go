@@ -16,6 +16,9 @@ var errNotTried = errors.New("not tried")
 
 // inputsAtHand does what a build does to find its inputs, without network.
 func (d *doctor) inputsAtHand(ctx context.Context) []finding {
+	if d.busy {
+		return skipped("not looked for, as a build uses the state folder now")
+	}
 	if !d.folders {
 		return skipped("not looked for, as the state folder comes first")
 	}

@@ -12,6 +12,7 @@ import (
 
 	"nixsd-native/internal/fetch"
 	"nixsd-native/internal/hostinfo"
+	"nixsd-native/internal/monitor"
 	"nixsd-native/sandbox"
 )
 
@@ -25,12 +26,16 @@ func existing(path string) string {
 	return "/"
 }
 
-// stateFolder takes the state folder, and tries in its store what Nix does there.
+// stateFolder takes the state folder, unless a build has it, and tries in its store what
+// Nix does there.
 func (d *doctor) stateFolder(ctx context.Context) []finding {
 	state, cache := d.privileges.Dirs()
 	on := d.liesOn(state)
-	err := d.lockState(ctx)
+	err := d.takeState(ctx, nil)
 	switch {
+	case is[*monitor.BusyError](err):
+		d.busy = true
+		return skipped(fmt.Sprintf("not tried, as a build uses %s now; a further one would wait for its end", state))
 	case err != nil && d.lacksNamespaces != nil && err.Error() == d.lacksNamespaces.Error():
 		return skipped("not tried, as there are no namespaces to try it in")
 	case err != nil && strings.HasPrefix(err.Error(), "cache folder "): // which is taken with it
@@ -113,7 +118,7 @@ func mountFix(m hostinfo.Mount, dir, flag string) []string {
 func (d *doctor) cacheFolder(context.Context) []finding {
 	_, cache := d.privileges.Dirs()
 	on := d.liesOn(cache)
-	if !d.folders {
+	if !d.folders && !d.busy {
 		return skipped("not tried, as what is wrong above comes first")
 	}
 	if err := tryCache(cache); err != nil {

@@ -80,12 +80,14 @@ func (l *local) Lock(ctx context.Context, waiting func()) (err error) {
 // lockState takes a state folder, whose folders are there then, though "clean --all" may
 // have removed them while this process waited for it.
 func lockState(ctx context.Context, state string, waiting func(), makeFolders func() error) (*os.File, error) {
-	once := sync.OnceFunc(waiting)
+	if waiting != nil {
+		waiting = sync.OnceFunc(waiting)
+	}
 	for {
 		if err := makeFolders(); err != nil {
 			return nil, err
 		}
-		lock, err := monitor.Lock(ctx, filepath.Join(state, "lock"), once)
+		lock, err := monitor.Lock(ctx, filepath.Join(state, "lock"), waiting)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}

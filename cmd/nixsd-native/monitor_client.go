@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"sync"
 	"syscall"
 
@@ -70,6 +71,11 @@ func (c *monitorClient) answer() (monitorReply, *os.File, error) {
 	}
 	if r.Error != nil {
 		wire.CloseAll(files)
+	}
+	switch {
+	case r.Busy:
+		return r, nil, &monitor.BusyError{Lock: filepath.Join(c.hello.State, "lock")}
+	case r.Error != nil:
 		return r, nil, r.Error
 	}
 	if len(files) == 0 {
@@ -114,6 +120,9 @@ func (c *monitorClient) OpenStored(path string) (*os.File, error) {
 
 // Lock may be told to wait before the lock is there.
 func (c *monitorClient) Lock(ctx context.Context, waiting func()) error {
+	if waiting == nil {
+		return c.do(monitorRequest{Lock: true, NoWait: true})
+	}
 	type result struct {
 		r   monitorReply
 		err error

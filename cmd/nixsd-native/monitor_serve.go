@@ -26,6 +26,7 @@ type monitorRequest struct {
 	OpenStored string // answered with the file
 	TryLock    bool
 	Lock       bool             // answered with Waiting, perhaps, and then without
+	NoWait     bool             // of Lock: answered with Busy instead
 	Register   *registerRequest // with the .deb, if need be
 	Sandbox    *sandboxRequest  // with the sandbox's end of a socket pair and, if private, the emulator
 	Output     bool             // answered with OutputFile
@@ -48,6 +49,7 @@ type registerRequest struct {
 type monitorReply struct {
 	Error        *codedError
 	Waiting      bool
+	Busy         bool      // why there is an Error
 	State, Cache string    // of Hello
 	Targets      []located // likewise
 	Sandbox      sandboxInfo
@@ -77,7 +79,7 @@ func (m *rootMonitor) serve(ctx context.Context, socket *os.File) error {
 		reply, file, err := m.answer(ctx, conn, q, files)
 		wire.CloseAll(files)
 		if err != nil {
-			reply.Error = &codedError{exitCode(err), err.Error(), hints(err)}
+			reply.Error, reply.Busy = &codedError{exitCode(err), err.Error(), hints(err)}, is[*monitor.BusyError](err)
 		}
 		var out []*os.File
 		if file != nil {
@@ -103,6 +105,8 @@ func (m *rootMonitor) answer(ctx context.Context, conn *wire.Conn, q monitorRequ
 		err = m.lockFile.write(q.WriteLock)
 	case q.Lock && m.trouble != nil:
 		err = m.trouble
+	case q.Lock && q.NoWait:
+		m.lock, err = lockState(ctx, m.state, nil, m.makeFolders)
 	case q.Lock:
 		m.lock, err = lockState(ctx, m.state, func() { conn.Send(monitorReply{Waiting: true}) }, m.makeFolders)
 	case q.TryLock:

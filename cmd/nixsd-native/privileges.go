@@ -49,13 +49,14 @@ type privileges interface {
 	Open(name string) (*os.File, error)
 	// OpenStored opens a file of ours beside the store, by its path in the sandbox.
 	OpenStored(path string) (*os.File, error)
-	// Lock takes the state folder, and calls waiting once if it must wait.
+	// Lock takes the state folder, and calls waiting once if it must wait. Without waiting
+	// it does not: it fails with a *monitor.BusyError.
 	Lock(ctx context.Context, waiting func()) error
 	// TryHost registers a handler on the host, and removes it.
 	TryHost(ctx context.Context) error
 	// Stripped returns the variables about proxies that sudo took away.
 	Stripped() []string
-	// TryLock is Lock for what must not wait: it fails if a build runs.
+	// TryLock is Lock without waiting, where nothing is made.
 	TryLock() error
 	// RegisterHost makes the emulator of a package, whose .deb may be nil if it is
 	// installed, the host's handler until the end of the run, or for good.

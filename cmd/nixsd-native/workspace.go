@@ -23,13 +23,18 @@ func (a *app) newReporter(c *commonFlags) *reporter { return newReporter(a.errs,
 
 // lockState takes the state folder, and keeps "clean" of another one out of the cache.
 func (w *workspace) lockState(ctx context.Context) error {
-	state, dir := w.privileges.Dirs()
-	err := w.privileges.Lock(ctx, func() {
+	state, _ := w.privileges.Dirs()
+	return w.takeState(ctx, func() {
 		w.rep.Note("another build uses %s; waiting for its end", state)
 	})
-	if err != nil {
+}
+
+// takeState is lockState that tells by waiting that it waits; without, it does not.
+func (w *workspace) takeState(ctx context.Context, waiting func()) error {
+	if err := w.privileges.Lock(ctx, waiting); err != nil {
 		return err
 	}
+	_, dir := w.privileges.Dirs()
 	cache, err := fetch.OpenCache(dir)
 	if err != nil {
 		return err

@@ -244,6 +244,30 @@ func TestDoctorAsRoot(t *testing.T) {
 	check(t)
 }
 
+// Beside a build the doctor waits for nothing: it leaves out what the build has.
+func TestDoctorBesideBuild(t *testing.T) {
+	check := mustStay(t)
+	for _, as := range callers() {
+		p := as.places("doctor-beside")
+		j := job{as: as, args: p.with("doctor", "--demo", "--offline")}
+		examine(t, j).mustSay(t, "state folder", "ok", "locks work", "")
+		lock, err := os.Open(filepath.Join(p.state, "lock"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer lock.Close()
+		if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
+			t.Fatal(err)
+		}
+		d := examine(t, j)
+		d.mustBeWell(t, fmt.Sprintf("user %d beside a build", as.uid))
+		d.mustSay(t, "state folder", "skipped", "a build uses "+p.state+" now", "")
+		d.mustSay(t, "cache folder", "ok", "files can be written", "")
+		d.mustSay(t, "inputs", "skipped", "a build uses", "")
+	}
+	check(t)
+}
+
 // doctored is a local nixos.org that a doctor asks, and a cache with the emulator alone.
 func doctored(t *testing.T) (nixos, func(env ...string) diagnosis) {
 	p := userInputs(t)

@@ -112,6 +112,14 @@ func (c caller) write(t *testing.T, name, text string) string {
 // places are the folders that a run of the program uses.
 type places struct{ state, cache string }
 
+// callers are the user, and root if these tests may be it.
+func callers() []caller {
+	if os.Geteuid() != 0 {
+		return []caller{user()}
+	}
+	return []caller{user(), root()}
+}
+
 func (c caller) places(name string) places {
 	return places{filepath.Join(c.home, name+"-state"), filepath.Join(c.home, name+"-cache")}
 }

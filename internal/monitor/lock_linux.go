@@ -9,12 +9,12 @@ import (
 )
 
 // Lock takes the lock of a state folder, which one build at a time has, and calls
-// waiting once if another has it. Who waits gets it in the order of coming, by the
-// kernel's queue; if the folder was removed meanwhile, that is an [fs.ErrNotExist]. The
+// waiting once if another has it; without waiting that is a *BusyError. Who waits gets it
+// in the order of coming, by the kernel's queue; if the folder was removed meanwhile, that is an [fs.ErrNotExist]. The
 // lock ends with the file or the process.
 func Lock(ctx context.Context, file string, waiting func()) (*os.File, error) {
 	f, err := TryLock(file)
-	if busy := (*BusyError)(nil); !errors.As(err, &busy) {
+	if busy := (*BusyError)(nil); waiting == nil || !errors.As(err, &busy) {
 		return f, err
 	}
 	waiting()
