@@ -48,8 +48,12 @@ func TestMain(m *testing.M) {
 	if name := os.Getenv(programEnv); name != "" {
 		os.RemoveAll(filepath.Dir(name))
 	}
+	releaseHost()
 	os.Exit(status)
 }
+
+// releaseHost ends what prepare begins.
+var releaseHost = func() {}
 
 // prepare takes the host, whose processes other tests count, until the end of this
 // process, and builds the program that is run inside.
@@ -57,7 +61,7 @@ var prepare = sync.OnceValues(func() (program string, err error) {
 	if name := os.Getenv(programEnv); name != "" { // run again in another place
 		return name, nil
 	}
-	testenv.LockHost()
+	releaseHost = testenv.LockHost()
 	dir, err := os.MkdirTemp("", "nixsd-sandbox-*")
 	if err != nil {
 		return "", err

@@ -18,15 +18,11 @@ func HoldHost(t testing.TB) {
 	t.Cleanup(LockHost())
 }
 
-// held keeps the listener of a caller that drops release: a listener that nobody refers to
-// is closed.
-var held net.Listener
-
-// LockHost is HoldHost until release is called.
+// LockHost is HoldHost until release is called, or forgotten: a listener that nobody
+// refers to is closed.
 func LockHost() (release func()) {
 	for {
 		if l, err := net.Listen("unix", hostLock); err == nil {
-			held = l
 			return func() { l.Close() }
 		}
 		time.Sleep(50 * time.Millisecond)
