@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"nixsd-native/internal/shell"
 	"nixsd-native/internal/sshclient"
 	"nixsd-native/internal/vm"
 )
@@ -74,7 +75,7 @@ func (g *guest) failed(err error, console *vm.Console) error {
 			fmt.Fprintf(g.errs, "console> %s\n", clean(line))
 		}
 	}
-	advice := []string{"see for yourself: nixsd-native boot " + quoted(g.job.name)}
+	advice := []string{"see for yourself: nixsd-native boot " + shell.Word(g.job.name)}
 	switch {
 	case err == context.DeadlineExceeded && len(console.Tail(1)) == 0:
 		err = fmt.Errorf("nothing was printed on its console within %v", g.job.timeout)

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"nixsd-native/internal/inspect"
+	"nixsd-native/internal/shell"
 	"nixsd-native/internal/sshclient"
 )
 
@@ -22,7 +23,7 @@ func (g *guest) keys() (keys []sshclient.Key, done func(), err error) {
 		key, err := sshclient.ParseKey(g.job.identity, pem)
 		if bad := (*sshclient.Error)(nil); errors.As(err, &bad) {
 			if _, _, _, _, err := ssh.ParseAuthorizedKey(pem); err == nil {
-				return nil, done, usageErrorf("name the private one: -i "+quoted(privateOf(g.job.identity)), "--identity %s is a public key", g.job.identity)
+				return nil, done, usageErrorf("name the private one: -i "+shell.Word(privateOf(g.job.identity)), "--identity %s is a public key", g.job.identity)
 			}
 			return nil, done, usageErrorf("name a private key without a passphrase, or give it to ssh-agent and leave --identity out", "--identity %s: it is no private key, or has a passphrase", g.job.identity)
 		}
@@ -68,7 +69,7 @@ func (g *guest) target(keys []sshclient.Key) (t sshclient.Target, err error) {
 	}
 	switch {
 	case len(g.report.Boot) == 0:
-		return t, &codedError{exitVerify, g.job.name + ": what it starts cannot be told, so there is nothing to check by", []string{"see for yourself: nixsd-native boot " + quoted(g.job.name)}}
+		return t, &codedError{exitVerify, g.job.name + ": what it starts cannot be told, so there is nothing to check by", []string{"see for yourself: nixsd-native boot " + shell.Word(g.job.name)}}
 	case !g.report.System.SSH:
 		return t, &codedError{exitVerify, g.job.name + ": sshd does not start in it, so there is nothing to check by", []string{"set services.openssh.enable = true in the configuration"}}
 	case len(let) == 0:

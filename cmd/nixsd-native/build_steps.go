@@ -9,6 +9,7 @@ import (
 
 	"nixsd-native/internal/fetch"
 	"nixsd-native/internal/inject"
+	"nixsd-native/internal/shell"
 	"nixsd-native/nix"
 	"nixsd-native/sandbox"
 
@@ -73,13 +74,13 @@ func (b *build) preflight(ctx context.Context) error {
 		return err
 	}
 	if b.fileName != "" && len(b.targets) > 1 {
-		return usageErrorf("name a folder: --output "+quoted(b.job.output+"/"), "--output %s is a file, and %d images are built", b.job.output, len(b.targets))
+		return usageErrorf("name a folder: --output "+shell.Word(b.job.output+"/"), "--output %s is a file, and %d images are built", b.job.output, len(b.targets))
 	}
 	if b.fileName != "" && (path.Ext(b.fileName) == ".zst") != (b.job.compress == compressZstd) {
 		return usageErrorf("name it like card.img, and with --compress zstd like card.img.zst", "--output %s does not fit --compress %s", b.job.output, b.job.compress)
 	}
 	if b.fileName != "" && path.Ext(b.fileName) == "" {
-		b.rep.Note("%s is to be the image itself; for a folder: --output %s", b.job.output, quoted(b.job.output+"/"))
+		b.rep.Note("%s is to be the image itself; for a folder: --output %s", b.job.output, shell.Word(b.job.output+"/"))
 	}
 	if err := b.askBuilders(ctx); err != nil {
 		return err

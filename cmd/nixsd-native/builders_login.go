@@ -13,6 +13,7 @@ import (
 	"github.com/kevinburke/ssh_config"
 	"golang.org/x/crypto/ssh"
 
+	"nixsd-native/internal/shell"
 	"nixsd-native/internal/sshclient"
 	"nixsd-native/nix"
 )
@@ -116,7 +117,7 @@ func (l *logins) keys(m nix.Machine) ([]sshclient.Key, error) {
 		f := l.file(name)
 		if errors.Is(f.err, os.ErrPermission) { // root's, and named in an @FILE only
 			f.err = &sshclient.Error{Kind: sshclient.BadKey, Host: name, Reason: bare(f.err).Error(), Advice: []string{
-				"name it on the command line, which root reads before it gives its rights up: --builder-key " + quoted(name)}}
+				"name it on the command line, which root reads before it gives its rights up: --builder-key " + shell.Word(name)}}
 		} else if is[*os.PathError](f.err) {
 			return nil, usageErrorf("name an existing file with a private key", "key %s: %v", name, bare(f.err))
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"nixsd-native/internal/bundle"
+	"nixsd-native/internal/shell"
 )
 
 // A bundleJob is the command bundle with its flags; those of build are for create.
@@ -99,7 +100,7 @@ func (j *bundleJob) check(args []string) error {
 func checkBundleName(name string) error {
 	base := filepath.Base(name)
 	if strings.HasSuffix(name, "/") {
-		return usageErrorf("name a file in it: "+quoted(name+"board.nixsd"), "FILE %s is a folder", name)
+		return usageErrorf("name a file in it: "+shell.Word(name+"board.nixsd"), "FILE %s is a folder", name)
 	}
 	if strings.HasPrefix(base, ".") || slices.Contains(notImages, path.Ext(base)) || path.Ext(base) == ".img" {
 		return usageErrorf("name it like board.nixsd", "FILE %s: a bundle's name neither begins with a dot nor ends as those of other files (.img %s)", name, strings.Join(notImages, " "))

@@ -108,14 +108,17 @@ func (c command) parse(args []string, out io.Writer) (job, error) {
 	case err != nil:
 		return nil, usageErrorf(meantFlag(fs, err, hint), "%v", err)
 	}
+	if name := emptyFlag(fs); name != "" {
+		return nil, usageErrorf("give it a value, or leave it out", "--%s is empty", name)
+	}
 	if err := j.check(fs.Args()); err != nil {
 		if ue := (*usageError)(nil); errors.As(err, &ue) {
 			ue.hint = c.meantWord(fs, cmp.Or(ue.hint, hint))
 		}
 		return nil, err
 	}
-	if name := emptyFlag(fs); name != "" {
-		return nil, usageErrorf("give it a value, or leave it out", "--%s is empty", name)
+	if i := slices.Index(fs.Args(), ""); i >= 0 {
+		return nil, usageErrorf("is a variable of a script not set?", "argument %d of %s is empty", i+1, c.name)
 	}
 	return j, nil
 }

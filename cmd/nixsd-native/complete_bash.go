@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"strings"
+
+	"nixsd-native/internal/shell"
 )
 
 // bashCompletion is the script for bash 4.4 and newer; it needs nothing of the package
@@ -13,7 +15,7 @@ func bashCompletion() string {
 	for _, c := range completion() {
 		names = append(names, c.name)
 		first := strings.Join(c.first, " ")
-		fmt.Fprintf(&words, "    %s) flags=%s first=%s rest=%s ;;\n", c.name, shellWord(strings.Join(bashFlags(c), " ")), shellWord(first), shellWord(c.rest))
+		fmt.Fprintf(&words, "    %s) flags=%s first=%s rest=%s ;;\n", c.name, shell.Quote(strings.Join(bashFlags(c), " ")), shell.Quote(first), shell.Quote(c.rest))
 		for _, f := range c.flags {
 			if f.takes == takesNothing {
 				continue
@@ -22,7 +24,7 @@ func bashCompletion() string {
 			if f.short != "" {
 				pattern += " | " + c.name + ":-" + f.short
 			}
-			fmt.Fprintf(&values, "    %s) takes=%s words=%s ;;\n", pattern, f.takes, shellWord(strings.Join(f.words, " ")))
+			fmt.Fprintf(&values, "    %s) takes=%s words=%s ;;\n", pattern, f.takes, shell.Quote(strings.Join(f.words, " ")))
 		}
 	}
 	return strings.NewReplacer("@commands@", strings.Join(names, " "), "@words@\n", words.String(), "@values@\n", values.String()).Replace(bashScript)
@@ -38,9 +40,6 @@ func bashFlags(c completedCommand) []string {
 	}
 	return all
 }
-
-// shellWord is text as a word of a Bourne shell, or of fish.
-func shellWord(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
 // In bash's words a "=" stands alone, as COMP_WORDBREAKS says.
 const bashScript = `# bash completion for nixsd-native, made by "nixsd-native completion bash".

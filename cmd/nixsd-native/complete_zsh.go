@@ -3,13 +3,15 @@ package main
 import (
 	"fmt"
 	"strings"
+
+	"nixsd-native/internal/shell"
 )
 
 // zshCompletion is the script for zsh's completion system.
 func zshCompletion() string {
 	var list, cases strings.Builder
 	for _, c := range completion() {
-		fmt.Fprintf(&list, "    %s\n", shellWord(strings.ReplaceAll(c.name, ":", `\:`)+":"+c.summary))
+		fmt.Fprintf(&list, "    %s\n", shell.Quote(strings.ReplaceAll(c.name, ":", `\:`)+":"+c.summary))
 		fmt.Fprintf(&cases, "    %s)\n      _arguments -s", c.name)
 		for _, spec := range zshSpecs(c) {
 			cases.WriteString(" \\\n        " + spec)
@@ -26,7 +28,7 @@ func zshSpecs(c completedCommand) []string {
 		all = append(all, zshFlag(f))
 	}
 	if c.first != nil {
-		all = append(all, shellWord("1:argument:("+strings.Join(c.first, " ")+")"))
+		all = append(all, shell.Quote("1:argument:("+strings.Join(c.first, " ")+")"))
 	}
 	switch c.rest {
 	case takesFile:
@@ -54,13 +56,13 @@ func zshFlag(f completedFlag) string {
 		spec += ":value: "
 	}
 	if f.short == "" {
-		return shellWord("*--" + f.name + equals + spec)
+		return shell.Quote("*--" + f.name + equals + spec)
 	}
 	short := "-" + f.short
 	if equals != "" {
 		short += "+"
 	}
-	return fmt.Sprintf("'*'{%s,--%s%s}%s", short, f.name, equals, shellWord(spec))
+	return fmt.Sprintf("'*'{%s,--%s%s}%s", short, f.name, equals, shell.Quote(spec))
 }
 
 const zshScript = `#compdef nixsd-native

@@ -28,10 +28,10 @@ const diskLookEvery = 200 * time.Millisecond
 // scarce says what a disk has too little of, or "".
 func scarce(d hostinfo.Disk) string {
 	if least := min(d.Size/diskReservePart, diskReserve); d.Free < least {
-		return fmt.Sprintf("%s free, and %s are left to others", size(d.Free), size(least))
+		return fmt.Sprintf("%s free, and a build leaves %s to others", size(d.Free), size(least))
 	}
 	if least := min(d.AllInodes/diskReservePart, inodeReserve); d.Inodes < least { // 0 where they are not counted
-		return fmt.Sprintf("%d inodes free, and %d are left to others", d.Inodes, least)
+		return fmt.Sprintf("%d inodes free, and a build leaves %d to others", d.Inodes, least)
 	}
 	return ""
 }
@@ -54,7 +54,7 @@ func (w *workspace) watchDisk(ctx context.Context) (watched context.Context, sto
 			}
 			if d, err := hostinfo.DiskOf(state); err == nil && scarce(d) != "" {
 				full = true
-				cancel(diskError(state, scarce(d)))
+				cancel(w.diskError(state, scarce(d)))
 			}
 		}
 	})
@@ -83,8 +83,8 @@ func (w *workspace) sweep(ctx context.Context) error {
 }
 
 // diskError says that something was stopped lest the disk run full.
-func diskError(state, why string) error {
+func (w *workspace) diskError(state, why string) error {
 	return &codedError{exitOutput, fmt.Sprintf("stopped, as the disk of %s is almost full: %s", state, why), []string{
-		"what was being built is removed again; free some space, for example by nixsd-native clean --store, or choose another folder with --state-dir",
+		"what was being built is removed again; free some space, for example by " + w.cleanLine("--store") + ", or choose another folder with --state-dir",
 	}}
 }

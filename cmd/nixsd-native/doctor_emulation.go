@@ -58,7 +58,7 @@ func (d *doctor) hostHandler(ctx context.Context) []finding {
 		return skipped("not tried, as only root may register one")
 	case d.inputs.emulator == nil || !d.inputs.emulator.Pinned:
 		if d.hostErr = d.privileges.TryHost(ctx); d.hostErr == nil {
-			return ok("registers and is removed; no aarch64 program was run, as the emulator is not on this machine yet")
+			return ok("registers and is removed; no aarch64 program was run, as %s", d.lacksEmulator())
 		}
 	default:
 		if d.hostErr = d.registerHost(ctx, false); d.hostErr == nil {
@@ -92,11 +92,19 @@ func (d *doctor) privateHandler(ctx context.Context) []finding {
 	case d.privateErr == nil && proves:
 		return ok("registers, and an aarch64 program runs with it (%s)", d.inputs.emulator.Name)
 	case d.privateErr == nil:
-		return ok("registers; no aarch64 program was run, as the emulator is not on this machine yet")
+		return ok("registers; no aarch64 program was run, as %s", d.lacksEmulator())
 	case d.hostErr == nil: // which is enough
 		return ok("none can be had (%v), and none is needed, as the host's works", d.privateErr)
 	}
 	return problem(d.privateErr)
+}
+
+// lacksEmulator says why there is no emulator to try.
+func (d *doctor) lacksEmulator() string {
+	if d.busy {
+		return "the emulator is in the folders that a build uses now"
+	}
+	return "the emulator is not on this machine yet"
 }
 
 // openEmulator unpacks the emulator if it is at hand; else this program stands in for it.

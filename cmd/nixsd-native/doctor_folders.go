@@ -9,10 +9,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"nixsd-native/internal/fetch"
 	"nixsd-native/internal/hostinfo"
 	"nixsd-native/internal/monitor"
+	"nixsd-native/internal/shell"
 	"nixsd-native/sandbox"
 )
 
@@ -57,7 +59,10 @@ func (d *doctor) stateFolder(ctx context.Context) []finding {
 		trial, err = d.tryIn(ctx, "/nix")
 		return err
 	})
-	if f := trial.Folder; f != nil {
+	switch f := trial.Folder; {
+	case f != nil && isDiskFull(syscall.Errno(f.Errno)):
+		return problem(noStore(state, on, f), roomFix(state, d.cleanLine("--store"), "--state-dir DIR")...)
+	case f != nil:
 		return problem(noStore(state, on, f))
 	}
 	if err != nil {
@@ -102,10 +107,10 @@ func folderFix(m hostinfo.Mount, dir, flag string, err error) []string {
 func mountFix(m hostinfo.Mount, dir, flag string) []string {
 	var fix []string
 	if m.Has("ro") {
-		fix = append(fix, "sudo mount -o remount,rw "+quoted(m.Target))
+		fix = append(fix, "sudo mount -o remount,rw "+shell.Word(m.Target))
 	}
 	if m.Has("noexec") {
-		fix = append(fix, "sudo mount -o remount,exec "+quoted(m.Target))
+		fix = append(fix, "sudo mount -o remount,exec "+shell.Word(m.Target))
 	}
 	other := "name a folder on a disk of Linux's own, such as ext4, btrfs or xfs: " + flag
 	if isForeign(m) {
@@ -188,12 +193,13 @@ func (d *doctor) disks(context.Context) []finding {
 	var all []finding
 	for _, f := range []struct {
 		name, path, flag string
+		clean            string // the command that frees room there, or ""
 		demo, nixos      hostinfo.Disk
 		filled           bool // with what the demo would bring
 	}{
-		{"disk of the state", state, "--state-dir DIR", demoStore, nixosStore, d.hasStore},
-		{"disk of the cache", cache, "--cache-dir DIR", demoCache, nixosCache, d.inputsHere},
-		{"disk of the output", output, "-o DIR", demoImage, nixosImage, false},
+		{"disk of the state", state, "--state-dir DIR", d.cleanLine("--store"), demoStore, nixosStore, d.hasStore},
+		{"disk of the cache", cache, "--cache-dir DIR", d.cleanLine("--cache"), demoCache, nixosCache, d.inputsHere},
+		{"disk of the output", output, "-o DIR", "", demoImage, nixosImage, false},
 	} {
 		if f.flag == "-o DIR" && d.lacksOutput {
 			all = append(all, named(f.name, skipped("not looked at, as the output folder comes first"))...)
@@ -215,27 +221,37 @@ func (d *doctor) disks(context.Context) []finding {
 		if f.path == state {
 			reserve = scarce(disk)
 		}
-		all = append(all, named(f.name, judgeDisk(f.path, disk, least, good, reserve, f.flag))...)
+		all = append(all, named(f.name, judgeDisk(f.path, disk, least, good, reserve, roomFix(f.path, f.clean, f.flag)))...)
 	}
 	return all
 }
 
+// roomFix is what helps where a disk is full: the command that frees room, if there is one.
+func roomFix(dir, clean, flag string) []string {
+	look := fmt.Sprintf("df -h %s; df -i %[1]s", shell.Word(dir))
+	if clean != "" {
+		look = clean + ", or free space otherwise: " + look
+	} else {
+		look = "free some space: " + look
+	}
+	return []string{look, "name a folder on a larger disk: " + flag}
+}
+
 // judgeDisk compares what is free with what is needed: less than least is a problem, less
 // than good may be one. reserve says why a build would be stopped at once, or is "".
-func judgeDisk(dir string, has, least, good hostinfo.Disk, reserve, flag string) []finding {
+func judgeDisk(dir string, has, least, good hostinfo.Disk, reserve string, fix []string) []finding {
 	text := fmt.Sprintf("%s: %s free", dir, size(has.Free))
 	counted := has.AllInodes > 0 // btrfs and others do not count them
 	if counted {
 		text += fmt.Sprintf(", %d inodes", has.Inodes)
 	}
-	fix := []string{"nixsd-native clean, or free space otherwise: df -h " + quoted(dir) + "; df -i " + quoted(dir), "name a folder on a larger disk: " + flag}
 	switch {
-	case reserve != "":
-		return problem(fmt.Errorf("%s: %s", dir, reserve), fix...)
 	case has.Free < least.Free:
 		return problem(fmt.Errorf("%s, and %s are needed", text, size(least.Free)), fix...)
 	case counted && has.Inodes < least.Inodes:
 		return problem(fmt.Errorf("%s, and %d inodes are needed", text, least.Inodes), fix...)
+	case reserve != "":
+		return problem(fmt.Errorf("%s: %s", dir, reserve), fix...)
 	case has.Free < good.Free || counted && has.Inodes < good.Inodes:
 		return warning(fmt.Errorf("%s: %s and %d inodes would be comfortable", text, size(good.Free), good.Inodes), fix...)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"nixsd-native/internal/debian"
 	"nixsd-native/internal/fetch"
+	"nixsd-native/internal/shell"
 	"nixsd-native/nix"
 	"nixsd-native/qemu"
 )
@@ -208,7 +209,7 @@ func (s source) String() string {
 func (s source) fixes(err error) []string {
 	all := fetch.CertificateHints(err)
 	if other := (*otherError)(nil); errors.As(err, &other) {
-		all = append(all, strings.Replace(other.Hints()[0], "URL", quoted(fetch.WithoutPassword(s.url)), 1))
+		all = append(all, strings.Replace(other.Hints()[0], "URL", shell.Word(fetch.WithoutPassword(s.url)), 1))
 	}
 	return append(all, s.fix)
 }

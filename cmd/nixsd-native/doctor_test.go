@@ -120,7 +120,7 @@ func TestJudgeFolders(t *testing.T) {
 		"too few inodes":   {disk(50<<30, 1e6, 100), "", statusProblem, "100 inodes, and 4000", "df -i"},
 		"almost full disk": {full, "1 B free", statusProblem, "1 B free", "clean"},
 	} {
-		mustFind(t, what, judgeDisk("/d", c.has, least, good, c.reserve, "--state-dir DIR"), c.status, c.detail, c.fix)
+		mustFind(t, what, judgeDisk("/d", c.has, least, good, c.reserve, roomFix("/d", "nixsd-native clean --store", "--state-dir DIR")), c.status, c.detail, c.fix)
 	}
 	for _, c := range []struct {
 		m    hostinfo.Mount

@@ -207,7 +207,7 @@ func TestReportText(t *testing.T) {
 		{&nix.BuildError{Output: "error: stack overflow", Summary: "stack overflow"}, exitBuild,
 			"error: stack overflow\ncause: the evaluation is too deep for Nix, most likely without end\nfix: undo the last change; if it is right, allow more: nixsd-native build --option max-call-depth=100000\nsee: https://github.com/NixOS/nix/issues/6361\n"},
 		{&nix.BuildError{Output: "error: setgroups failed: Operation not permitted", Summary: "setgroups failed"}, exitHost,
-			"error: setgroups failed\ncause: the sandbox has a single user id, so builders cannot change theirs\nfix: leave --option build-users-group=… out, or run with sudo\n"},
+			"error: setgroups failed\ncause: the sandbox has a single user id, so builders cannot change theirs\nfix: leave --option build-users-group=… out, or run with sudo\nsee: https://github.com/DeterminateSystems/nix-installer/issues/1227\n"},
 		{&codedError{exitInternal, "odd", []string{"one"}}, exitInternal, "error: odd\nhint: one\nhint: this looks like a bug of nixsd-native; please report it with the output of a run with -v\n"},
 	} {
 		var out bytes.Buffer

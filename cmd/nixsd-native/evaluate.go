@@ -6,6 +6,7 @@ import (
 	"errors"
 	"runtime"
 
+	"nixsd-native/internal/shell"
 	"nixsd-native/nix"
 )
 
@@ -80,7 +81,7 @@ func (b *build) explained(ctx context.Context, t *target, err error) error {
 		return err
 	}
 	if t.Dir != "" {
-		failed.Dir = quoted(t.Dir)
+		failed.Dir = shell.Word(t.Dir)
 	}
 	return cmp.Or(b.explainDownload(ctx, failed), error(failed))
 }

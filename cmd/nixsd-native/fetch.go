@@ -5,12 +5,11 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"strings"
-	"unicode"
 
 	"github.com/spf13/pflag"
 
 	"nixsd-native/internal/demo"
+	"nixsd-native/internal/shell"
 	"nixsd-native/nix"
 	"nixsd-native/qemu"
 )
@@ -123,17 +122,13 @@ func (b *build) fetchAll(ctx context.Context) ([]inputRow, error) {
 
 // fetchLine is the command line that fetches what this one needs.
 func (w *workspace) fetchLine() string {
-	line := "nixsd-native fetch"
-	client, isRoot := w.privileges.(*monitorClient)
-	if isRoot && client.hello.BySudo {
-		line = "sudo " + line
-	}
+	line := w.commandLine("fetch")
 	if w.demo {
 		line += " --demo"
 	}
 	add := func(flag, value, otherwise string) {
 		if value != otherwise {
-			line += " " + flag + " " + quoted(value)
+			line += " " + flag + " " + shell.Word(value)
 		}
 	}
 	asked := w.nixos.asked(&sourceFlags{})
@@ -158,7 +153,7 @@ func (w *workspace) fetchLine() string {
 		}
 	}
 	_, used := w.privileges.Dirs()
-	_, standard := w.env.dirs(isRoot)
+	_, standard := w.standardDirs()
 	add("--cache-dir", used, standard)
 	return line
 }
@@ -173,14 +168,4 @@ func (w *workspace) lockAt() string {
 		return ""
 	}
 	return at
-}
-
-// quoted returns s as a shell takes it.
-func quoted(s string) string {
-	if s != "" && !strings.ContainsFunc(s, func(r rune) bool {
-		return !strings.ContainsRune("-_./:,=+@%", r) && !unicode.IsLetter(r) && !unicode.IsDigit(r)
-	}) {
-		return s
-	}
-	return shellWord(s)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -21,7 +22,7 @@ type flashJob struct {
 	common        commonFlags // those about what is printed
 	image, device string      // device is "" to list what there is
 	files         []*os.File  // as opens has them
-	broken        []string    // why no board boots from the image, where that is seen
+	doubts        []string    // about the image, for the user to know
 }
 
 func flashCommand() command {
@@ -94,10 +95,10 @@ func (j *flashJob) open(name string) (*os.File, error) {
 		return f, j.refusal(err)
 	case j.image + ".sha256":
 		f, err := openNamed(name)
-		if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
 			return os.Open(os.DevNull) // it need not be there
 		}
-		return f, nil
+		return f, err
 	}
 	return openNamed(name)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 
@@ -14,6 +15,7 @@ import (
 	"nixsd-native/internal/blockdev"
 	"nixsd-native/internal/flash"
 	"nixsd-native/internal/inspect"
+	"nixsd-native/internal/shell"
 )
 
 // An openCard is the card that is to be overwritten.
@@ -29,6 +31,9 @@ const headSize = 1 << 20
 
 // openImage takes the image, once it looks like one.
 func (j *flashJob) openImage() (*flash.Image, error) {
+	if err := checkKind(j.image, j.files[flashImage]); err != nil {
+		return nil, err
+	}
 	im, err := flash.OpenImage(j.files[flashImage])
 	if err != nil {
 		return nil, j.imageError(err)
@@ -51,11 +56,17 @@ func (j *flashJob) openImage() (*flash.Image, error) {
 			return nil, j.imageError(err)
 		}
 		if r, err := inspect.Read(j.files[flashImage], length); err == nil {
-			j.broken = r.Broken
+			for _, reason := range r.Broken {
+				j.doubts = append(j.doubts, "no board would boot it: "+reason)
+			}
 		}
 	}
-	if sum := j.expectedSum(); sum != "" {
+	text, err := io.ReadAll(io.LimitReader(j.files[flashSum], maxSumFile))
+	switch sum := expectedSum(text, filepath.Base(j.image)); {
+	case sum != "":
 		im.Expect(sum, sha256.New())
+	case err != nil || len(text) > 0:
+		j.doubts = append(j.doubts, fmt.Sprintf("%s.sha256 has no sum of %s: it is not compared", j.image, filepath.Base(j.image)))
 	}
 	return im, nil
 }
@@ -63,15 +74,13 @@ func (j *flashJob) openImage() (*flash.Image, error) {
 // maxSumFile bounds the file with the checksum, in bytes.
 const maxSumFile = 64 << 10
 
-// expectedSum returns what IMAGE.sha256 says of the image, or "".
-func (j *flashJob) expectedSum() string {
-	text, err := io.ReadAll(io.LimitReader(j.files[flashSum], maxSumFile))
-	if err != nil {
-		return ""
-	}
+// expectedSum returns what a file such as sha256sum(1) writes says of the image, or "". A
+// sum alone, without a name, is the image's.
+func expectedSum(text []byte, image string) string {
 	for line := range strings.Lines(string(text)) {
 		sum, name, _ := strings.Cut(strings.TrimSpace(line), " ")
-		if strings.TrimLeft(name, " *") == filepath.Base(j.image) && hexSHA256.MatchString(sum) {
+		sum, name = strings.ToLower(sum), path.Clean(strings.TrimLeft(name, " *"))
+		if (name == image || name == ".") && hexSHA256.MatchString(sum) {
 			return sum
 		}
 	}
@@ -159,12 +168,12 @@ func (j *flashJob) confirm(ctx context.Context, a *app, im *flash.Image, c *open
 	if !j.yes || !j.common.quiet {
 		fmt.Fprintln(a.errs, strings.Join(c.describe(j.image, im), "\n"))
 	}
-	for _, reason := range j.broken {
-		fmt.Fprintf(a.errs, "warning: no board would boot it: %s\n", cleanWord(reason))
+	for _, doubt := range j.doubts {
+		fmt.Fprintf(a.errs, "warning: %s\n", cleanWord(doubt))
 	}
 	if !j.yes {
 		if !term.IsTerminal(int(os.Stdin.Fd())) {
-			return usageErrorf(fmt.Sprintf("in scripts: --yes --serial %s", quoted(c.disk.Serial)), "there is no terminal to ask at whether %s may be overwritten", c.disk.Name)
+			return usageErrorf(fmt.Sprintf("in scripts: --yes --serial %s", shell.Word(c.disk.Serial)), "there is no terminal to ask at whether %s may be overwritten", c.disk.Name)
 		}
 		d := dialogue{ctx, os.Stdin, a.errs}
 		var answer string

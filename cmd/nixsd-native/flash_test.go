@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -45,8 +46,30 @@ func TestFlash(t *testing.T) {
 	})
 }
 
+// A checksum is found in the forms that people have it in, and not in another file's line.
+func TestExpectedSum(t *testing.T) {
+	sum := strings.Repeat("0a", 32)
+	for text, want := range map[string]string{
+		sum + "  card.img\n":                       sum,
+		sum + " *card.img\r\n":                     sum,
+		sum + "  ./card.img":                       sum,
+		strings.ToUpper(sum) + "  card.img":        sum,
+		sum + "\n":                                 sum,
+		"# sums\n" + sum + "  card.img\n":          sum,
+		sum + "  other.img\n":                      "",
+		sum[1:] + "  card.img":                     "",
+		sum + "  a/card.img":                       "",
+		sum + "  other.img\n" + sum + "  card.img": sum,
+		"": "",
+	} {
+		if got := expectedSum([]byte(text), "card.img"); got != want {
+			t.Errorf("expectedSum(%q) = %q; want %q", text, got, want)
+		}
+	}
+}
+
 // makeImages makes card.img, with one partition and something behind it, the same
-// packed, and the same with a name that a script may give a checksum.
+// packed, that cut off, and the same with a name that a script may give a checksum.
 func makeImages(dir string) error {
 	const partition = 8 << 20
 	data := make([]byte, 24<<20)
@@ -73,7 +96,11 @@ func makeImages(dir string) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(name+".zst", z.EncodeAll(data, nil), 0o644)
+	packed := z.EncodeAll(data, nil)
+	if err := os.WriteFile(filepath.Join(dir, "short.img.zst"), packed[:len(packed)/2], 0o644); err != nil {
+		return err
+	}
+	return os.WriteFile(name+".zst", packed, 0o644)
 }
 
 // startCard VARIABLE [SPEC] makes a card, of 64 MiB if the spec says nothing else, and sets

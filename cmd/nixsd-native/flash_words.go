@@ -11,6 +11,7 @@ import (
 
 	"nixsd-native/internal/blockdev"
 	"nixsd-native/internal/flash"
+	"nixsd-native/internal/shell"
 )
 
 // describe returns what will be overwritten, by what.
@@ -121,11 +122,22 @@ func (j *flashJob) imageError(err error) error {
 	if errors.As(err, &format) {
 		advice := "name the .img or .img.zst that a build delivered"
 		if format.Unpack != "" {
-			advice = fmt.Sprintf("unpack it first: %s %s", format.Unpack, quoted(j.image))
+			advice = fmt.Sprintf("unpack it first: %s %s", format.Unpack, shell.Path(j.image))
 		}
 		return usageErrorf(advice, "%s: %v", j.image, format)
 	}
 	return &codedError{exitVerify, fmt.Sprintf("%s: %v", j.image, err), []string{"the file is damaged: copy or build it again"}}
+}
+
+// imageAdvice is what helps with an image that turned out to be a bad one.
+func imageAdvice(err error) string {
+	switch {
+	case errors.Is(err, flash.ErrShorter):
+		return "something else changes the file: let that end first"
+	case errors.Is(err, flash.ErrSum):
+		return "the image is damaged, or not the one that its .sha256 is of: copy or build it again"
+	}
+	return "the image is damaged: copy or build it again"
 }
 
 // failed says what went wrong, and what state the card is in.
@@ -146,7 +158,7 @@ func (j *flashJob) failed(a *app, c *openCard, state flash.State, err error) err
 		sayOnce(a.errs, a.reportOptions(&j.common), message{kind: "warning", text: after})
 		return err
 	case errors.As(err, &image):
-		return coded(exitVerify, j.image, "the image is damaged, or not the one that its .sha256 is of: copy or build it again")
+		return coded(exitVerify, j.image, imageAdvice(err))
 	case errors.As(err, &space) && state == flash.Untouched:
 		return usageErrorf(fmt.Sprintf("use a card of at least %s", size(space.Image)), "%s: %v", c.disk.Name, space)
 	case errors.As(err, &space):

@@ -209,7 +209,7 @@ func (j *initJob) readFiles() error {
 			return usageErrorf("name another file", "%s %s: %v", flag, f.Name(), bare(err))
 		}
 		if i == len(j.keyFiles) {
-			err = j.setPassphrase(string(bytes.TrimRight(data, "\r\n")))
+			err = j.setPassphrase(f.Name(), data)
 		} else {
 			var keys []string
 			keys, err = parseKeys(f.Name(), data)
@@ -222,12 +222,18 @@ func (j *initJob) readFiles() error {
 	return nil
 }
 
-func (j *initJob) setPassphrase(text string) error {
-	if err := wifi.ValidatePassphrase(text); err != nil {
-		return usageErrorf("put the passphrase into the file, alone", "%v", err)
+func (j *initJob) setPassphrase(name string, file []byte) error {
+	j.passphrase = firstLine(file)
+	if err := wifi.ValidatePassphrase(j.passphrase); err != nil {
+		return usageErrorf("put the passphrase into the file's first line", "--wifi-passphrase-file %s: %v", name, err)
 	}
-	j.passphrase = text
 	return nil
+}
+
+// firstLine is what a file with a passphrase is read for.
+func firstLine(file []byte) string {
+	line, _, _ := bytes.Cut(file, []byte("\n"))
+	return string(bytes.TrimSuffix(line, []byte("\r")))
 }
 
 // complete asks for what is missing, or refuses to go on without it.

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"nixsd-native/internal/shell"
 	"nixsd-native/internal/wifi"
 )
 
@@ -24,7 +25,7 @@ func (j *initJob) locate() (place, error) {
 		name = filepath.Join(name, ownConfig)
 	}
 	if filepath.Ext(name) != ".nix" {
-		return place{}, usageErrorf("name it like board.nix, or like "+quoted(j.output+"/")+" if it is to be a folder", "--output %s is no name of a configuration", j.output)
+		return place{}, usageErrorf("name it like board.nix, or like "+shell.Word(j.output+"/")+" if it is to be a folder", "--output %s is no name of a configuration", j.output)
 	}
 	p := place{name, strings.TrimSuffix(name, ".nix") + secretSuffix}
 	for _, file := range []string{p.config, p.secret} {
@@ -95,7 +96,7 @@ func (j *initJob) tellMore(a *app, p place) {
 	say := func(format string, args ...any) { fmt.Fprintf(a.errs, format+"\n", args...) }
 	build := "nixsd-native build"
 	if p.config != ownConfig {
-		build += " " + quoted(p.config)
+		build += " " + shell.Path(p.config)
 	}
 	say("Look it over, then build the image: %s", build)
 	if j.Board.NeedsPi5 {
@@ -110,9 +111,9 @@ func (j *initJob) tellMore(a *app, p place) {
 	if j.WiFi == "" {
 		return
 	}
-	inject := "nixsd-native inject IMAGE --wifi " + quoted(j.WiFi)
+	inject := "nixsd-native inject IMAGE --wifi " + shell.Word(j.WiFi)
 	if j.passphrase != "" {
-		inject += " --wifi-passphrase-file " + quoted(p.secret)
+		inject += " --wifi-passphrase-file " + shell.Word(p.secret)
 	}
 	say("Put the Wi-Fi's key into the image then: %s", inject)
 	if j.passphrase != "" {

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"nixsd-native/internal/image"
+	"nixsd-native/internal/shell"
 	"nixsd-native/nix"
 )
 
@@ -180,7 +181,7 @@ func (j *injectJob) open(b *build) (*os.File, error) {
 	}
 	if isZstd(src) {
 		src.Close()
-		return nil, usageErrorf("decompress it first: zstd -d "+quoted(j.image)+"; or build with --inject and --compress zstd", "%s is compressed", j.image)
+		return nil, usageErrorf("decompress it first: zstd -d "+shell.Path(j.image)+"; or build with --inject and --compress zstd", "%s is compressed", j.image)
 	}
 	return src, nil
 }

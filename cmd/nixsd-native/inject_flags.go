@@ -125,8 +125,7 @@ func (b *build) wifiSecret(ctx context.Context, f *injectFlags) ([]inject.File, 
 	if err != nil {
 		return nil, err
 	}
-	passphrase, _, _ = bytes.Cut(passphrase, []byte("\n"))
-	line, err := wifi.Secret(f.ssid, string(bytes.TrimSuffix(passphrase, []byte("\r"))))
+	line, err := wifi.Secret(f.ssid, firstLine(passphrase))
 	if err != nil {
 		return nil, usageErrorf("give the network's passphrase, or its key of 64 hexadecimal digits", "--wifi %s: %v", f.ssid, err)
 	}

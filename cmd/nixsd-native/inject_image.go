@@ -12,6 +12,7 @@ import (
 	"nixsd-native/internal/image"
 	"nixsd-native/internal/inject"
 	"nixsd-native/internal/inspect"
+	"nixsd-native/internal/shell"
 	"nixsd-native/internal/wifi"
 	"nixsd-native/nix"
 	"nixsd-native/sandbox"
@@ -107,7 +108,7 @@ func (in *injection) openRoot() error {
 }
 
 func (in *injection) damaged(err error) error {
-	return &codedError{exitVerify, fmt.Sprintf("%s: %v", in.name, err), []string{"name an image that a build delivered; what it holds is told by: nixsd-native inspect " + quoted(in.name)}}
+	return &codedError{exitVerify, fmt.Sprintf("%s: %v", in.name, err), []string{"name an image that a build delivered; what it holds is told by: nixsd-native inspect " + shell.Word(in.name)}}
 }
 
 func (in *injection) lookup(path string) (inject.Node, error) {

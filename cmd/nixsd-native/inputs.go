@@ -11,6 +11,7 @@ import (
 	"nixsd-native/internal/debian"
 	"nixsd-native/internal/decompress"
 	"nixsd-native/internal/fetch"
+	"nixsd-native/internal/shell"
 	"nixsd-native/nix"
 	"nixsd-native/qemu"
 )
@@ -113,7 +114,7 @@ func (w *workspace) resolveEmulator(ctx context.Context) error {
 func (w *workspace) otherDeb(bad *qemu.HashError, want qemu.Want) error {
 	advice := []string{"the file is damaged, or another: compare it with sha256sum, and copy it again"}
 	if w.lock != nil {
-		advice = append(advice, fmt.Sprintf("%s pins %s; to use another: nixsd-native update --qemu-deb %s", nix.LockName, w.lock.QEMU.Name, quoted(want.Deb)))
+		advice = append(advice, fmt.Sprintf("%s pins %s; to use another: nixsd-native update --qemu-deb %s", nix.LockName, w.lock.QEMU.Name, shell.Word(want.Deb)))
 	}
 	return &codedError{exitVerify, bad.Error(), advice}
 }

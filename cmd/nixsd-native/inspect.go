@@ -14,6 +14,7 @@ import (
 
 	"nixsd-native/internal/image"
 	"nixsd-native/internal/inspect"
+	"nixsd-native/internal/shell"
 )
 
 // An inspectJob is the command inspect with its flags.
@@ -101,12 +102,20 @@ func isZstd(f *os.File) bool {
 	return string(head[:n]) == zstdMagic
 }
 
+// checkKind refuses what no image can be read from.
+func checkKind(name string, file *os.File) error {
+	info, err := file.Stat()
+	if err != nil || !info.Mode().IsRegular() && info.Mode()&(os.ModeDevice|os.ModeCharDevice) != os.ModeDevice {
+		return usageErrorf("name an image, or a card's device", "%s is neither a file nor a device", name)
+	}
+	return nil
+}
+
 // plainImage returns an image as a file that can be read anywhere, and its length in
 // bytes. A compressed one is decompressed into a file without a name.
 func plainImage(ctx context.Context, name string, file *os.File) (*os.File, int64, error) {
-	info, err := file.Stat()
-	if err != nil || !info.Mode().IsRegular() && info.Mode()&(os.ModeDevice|os.ModeCharDevice) != os.ModeDevice {
-		return nil, 0, usageErrorf("name an image, or a card's device", "%s is neither a file nor a device", name)
+	if err := checkKind(name, file); err != nil {
+		return nil, 0, err
 	}
 	if !isZstd(file) {
 		size, err := file.Seek(0, io.SeekEnd) // of a device, too
@@ -120,7 +129,7 @@ func plainImage(ctx context.Context, name string, file *os.File) (*os.File, int6
 	sum, err := image.Decompress(ctx, f, file, nil)
 	if isDiskFull(err) {
 		f.Close()
-		return nil, 0, &codedError{exitOutput, fmt.Sprintf("%s cannot be decompressed: %v", name, err), []string{"set TMPDIR to a folder with room, or decompress it yourself: zstd -d " + quoted(name)}}
+		return nil, 0, &codedError{exitOutput, fmt.Sprintf("%s cannot be decompressed: %v", name, err), []string{"set TMPDIR to a folder with room, or decompress it yourself: zstd -d " + shell.Path(name)}}
 	}
 	if err != nil {
 		f.Close()

@@ -16,7 +16,7 @@ const maxKeyFile = 64 << 10
 func (w *workspace) readKeys(name string) ([]string, error) {
 	f, err := w.privileges.Open(name)
 	if err != nil {
-		return nil, usageErrorf("make a key with: ssh-keygen -t ed25519", "--ssh-key %s: %v", name, bare(err))
+		return nil, usageErrorf("name a public key that you may read, or make one with: ssh-keygen -t ed25519", "--ssh-key %s: %v", name, bare(err))
 	}
 	defer f.Close()
 	data, err := readAllBounded(f, name, maxKeyFile)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"nixsd-native/internal/fetch"
+	"nixsd-native/internal/shell"
 	"nixsd-native/nix"
 	"nixsd-native/qemu"
 )
@@ -44,7 +45,7 @@ func (w *workspace) obeyLock() error {
 			name == "qemu-deb" && w.sources.debIsFile() || name == "qemu-sha256" && asked[name] == l.QEMU.SHA256 {
 			continue
 		}
-		return usageErrorf(fmt.Sprintf("leave the flag out, or change the lock: nixsd-native update --%s %s", name, quoted(asked[name])),
+		return usageErrorf(fmt.Sprintf("leave the flag out, or change the lock: nixsd-native update --%s %s", name, shell.Word(asked[name])),
 			"%s was made without --%s %s", nix.LockName, name, asked[name])
 	}
 	w.lock = l

@@ -9,6 +9,7 @@ import (
 
 	"nixsd-native/internal/debian"
 	"nixsd-native/internal/fetch"
+	"nixsd-native/internal/shell"
 	"nixsd-native/nix"
 )
 
@@ -73,10 +74,10 @@ func (b *build) bundleLine() string {
 		line += " --demo"
 	}
 	for _, name := range b.configs {
-		line += " " + quoted(name)
+		line += " " + shell.Word(name)
 	}
 	for _, ref := range b.nixos.flakes {
-		line += " --flake " + quoted(ref)
+		line += " --flake " + shell.Word(ref)
 	}
 	return line + " --sources"
 }

@@ -45,7 +45,7 @@ func (o *outputs) open(owner image.Owner) (file string, err error) {
 		return "", errors.New("this command has no outputs")
 	}
 	if file = o.file; strings.HasPrefix(file, ".") || slices.Contains(notImages, path.Ext(file)) || strings.ContainsFunc(file, unicode.IsControl) {
-		return "", usageErrorf("name it like sd-card.img", "--output %s: an image's name neither begins with a dot nor ends as those of other files (%s)", o.target, strings.Join(notImages, " "))
+		return "", usageErrorf("name it like sd-card.img", "--output %s: an image's name neither begins with a dot, nor has line breaks or other control characters, nor ends as those of other files (%s)", o.target, strings.Join(notImages, " "))
 	}
 	if o.lost != nil {
 		return "", o.lost

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"nixsd-native/internal/image"
+	"nixsd-native/internal/shell"
 	"nixsd-native/nix"
 )
 
@@ -163,7 +164,7 @@ func (b *build) push(ctx context.Context) error {
 	b.rep.Note("copied %s, with what they need, to %s", plural(int64(len(paths)), "store path"), b.job.pushTo)
 	switch {
 	case b.publicKey != "":
-		b.rep.Note("elsewhere: --substituter %s --trusted-public-key %s", quoted(b.job.pushTo), b.publicKey)
+		b.rep.Note("elsewhere: --substituter %s --trusted-public-key %s", shell.Word(b.job.pushTo), b.publicKey)
 	case b.pushHost == nil:
 		b.rep.Warn("what was copied has no signature, and is not trusted elsewhere: add --signing-key FILE")
 	}

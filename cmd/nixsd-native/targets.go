@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+
+	"nixsd-native/internal/shell"
 )
 
 // A located is what an image is made of: a configuration or a flake, on the host and
@@ -81,9 +83,6 @@ const ownConfig = "sd-card.nix"
 // folder for its sd-card.nix or else for all *.nix files in it and the sd-card.nix of
 // each folder in it.
 func configsOf(name string) ([]string, error) {
-	if name == "" {
-		return nil, usageErrorf("leave it out to use ./sd-card.nix or else the built-in one", "the name of a configuration is empty")
-	}
 	info, err := os.Stat(name)
 	if err != nil || !info.IsDir() {
 		return []string{name}, nil
@@ -106,7 +105,7 @@ func configsOf(name string) ([]string, error) {
 		}
 	}
 	if len(all) == 0 {
-		return nil, usageErrorf("name a file, or a folder with *.nix files or with folders that have an "+ownConfig+"; for a flake: --flake "+quoted(name), "%s holds no configuration", name)
+		return nil, usageErrorf("name a file, or a folder with *.nix files or with folders that have an "+ownConfig+"; for a flake: --flake "+shell.Word(name), "%s holds no configuration", name)
 	}
 	return all, nil
 }
@@ -131,7 +130,7 @@ func staysIn(folder, file string) error {
 	if !filepath.IsAbs(name) {
 		name = "./" + name
 	}
-	return usageErrorf("if that is as you want it, name the file itself: "+quoted(name), "configuration %s is a link out of its folder, to %s", file, to)
+	return usageErrorf("if that is as you want it, name the file itself: "+shell.Word(name), "configuration %s is a link out of its folder, to %s", file, to)
 }
 
 func isFile(name string) bool {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"nixsd-native/internal/shell"
 	"nixsd-native/sandbox"
 )
 
@@ -65,7 +66,7 @@ func mayPush(dir string) error {
 	if len(entries) == 0 || isFile(filepath.Join(dir, "nix-cache-info")) {
 		return nil
 	}
-	return usageErrorf("name a folder of its own: mkdir "+quoted(filepath.Join(dir, "cache")), "--push-to %s: the folder is neither empty nor a binary cache", dir)
+	return usageErrorf("name a folder of its own: mkdir "+shell.Word(filepath.Join(dir, "cache")), "--push-to %s: the folder is neither empty nor a binary cache", dir)
 }
 
 // pushFlag names the folder that is written to.
@@ -98,7 +99,7 @@ func locateFolder(flag, name string) (string, error) {
 	if err != nil {
 		hint := "name an existing folder"
 		if flag == pushFlag && errors.Is(err, os.ErrNotExist) {
-			hint += "; make one with: mkdir -p " + quoted(name)
+			hint += "; make one with: mkdir -p " + shell.Word(name)
 		}
 		return "", usageErrorf(hint, "%s %s: %v", flag, name, bare(err))
 	}
@@ -175,7 +176,7 @@ func (m *rootMonitor) soleOwner(t openTree) (sandbox.Owners, error) {
 	}
 	if st.Uid == 0 || st.Gid == 0 || m.owner.Set && (int(st.Uid) != m.owner.UID || int(st.Gid) != m.owner.GID) {
 		return sandbox.Owners{}, &codedError{exitOutput, fmt.Sprintf("the build does not write into %s as its owner, %d:%d", t.Source, st.Uid, st.Gid), []string{
-			"give it to whoever calls sudo, or, without sudo, to an ordinary user and group: chown USER:GROUP " + quoted(t.Source),
+			"give it to whoever calls sudo, or, without sudo, to an ordinary user and group: chown USER:GROUP " + shell.Word(t.Source),
 		}}
 	}
 	return sandbox.Owners{UIDs: []int{int(st.Uid)}, GIDs: []int{int(st.Gid)}}, nil

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"nixsd-native/internal/shell"
 )
 
 // trust says who may change what a path leads to: root, whoever runs this, and who called
@@ -74,11 +76,11 @@ func (t trust) entry(path string, info fs.FileInfo, last bool) error {
 		return nil // nobody but its owner can replace a link, or what lies in such a folder
 	}
 	if info.Mode().Perm()&0o002 != 0 {
-		return &unsafeError{path, "can be written to by everybody", "chmod o-w " + quoted(path)}
+		return &unsafeError{path, "can be written to by everybody", "chmod o-w " + shell.Word(path)}
 	}
 	private := st.Gid == 0 || st.Gid == st.Uid
 	if info.Mode().Perm()&0o020 != 0 && !private && !(last && t.anyGroup) {
-		return &unsafeError{path, fmt.Sprintf("can be written to by a group (%d)", st.Gid), "chmod g-w " + quoted(path)}
+		return &unsafeError{path, fmt.Sprintf("can be written to by a group (%d)", st.Gid), "chmod g-w " + shell.Word(path)}
 	}
 	return nil
 }

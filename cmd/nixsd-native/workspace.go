@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"nixsd-native/internal/fetch"
+	"nixsd-native/internal/shell"
 	"nixsd-native/nix"
 )
 
@@ -41,6 +42,34 @@ func (w *workspace) takeState(ctx context.Context, waiting func()) error {
 	}
 	w.sharing, err = cache.Share(ctx)
 	return err
+}
+
+// commandLine begins a command line of this program, as its caller starts it.
+func (w *workspace) commandLine(name string) string {
+	if client, isRoot := w.privileges.(*monitorClient); isRoot && client.hello.BySudo {
+		return "sudo nixsd-native " + name
+	}
+	return "nixsd-native " + name
+}
+
+// standardDirs are the folders that are used if no flag names others.
+func (w *workspace) standardDirs() (state, cache string) {
+	_, isRoot := w.privileges.(*monitorClient)
+	return w.env.dirs(isRoot)
+}
+
+// cleanLine is the command line that frees room in the folders in use.
+func (w *workspace) cleanLine(flag string) string {
+	line := w.commandLine("clean") + " " + flag
+	state, cache := w.privileges.Dirs()
+	standardState, standardCache := w.standardDirs()
+	if state != standardState {
+		line += " --state-dir " + shell.Word(state)
+	}
+	if cache != standardCache {
+		line += " --cache-dir " + shell.Word(cache)
+	}
+	return line
 }
 
 // mergeOffline joins the errors about what is missing offline, or returns nil if
@@ -88,7 +117,7 @@ func (w *workspace) explainDisk(err error) error {
 		return nil
 	}
 	state, _ := w.privileges.Dirs()
-	advice := []string{"free some space, for example by nixsd-native clean --store, or choose another folder with --state-dir"}
+	advice := []string{"free some space, for example by " + w.cleanLine("--store") + ", or choose another folder with --state-dir"}
 	switch {
 	case errors.As(err, &inside) && saysDiskFull(inside.Error()):
 		return &codedError{exitOutput, fmt.Sprintf("the disk of %s is full: %v", state, err), advice}

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"nixsd-native/internal/shell"
 )
 
 // NotCachedError says that the cache does not hold a file.
@@ -42,7 +44,7 @@ func (e *StorageError) Unwrap() error { return e.Err }
 func (e *StorageError) Hints() []string {
 	if diskFull(e.Err) {
 		return []string{
-			fmt.Sprintf("free some space: df -h %s", e.Dir),
+			"free some space: df -h " + shell.Word(e.Dir),
 			"or keep the cache on another disk: --cache-dir DIR",
 		}
 	}
@@ -51,7 +53,7 @@ func (e *StorageError) Hints() []string {
 	}
 	if uid := os.Geteuid(); errors.Is(e.Err, fs.ErrPermission) && isAnothers(e.Dir, uid) {
 		return []string{
-			fmt.Sprintf("downloads are done as user %d: sudo chown %d %s, or remove the folder if it is empty", uid, uid, e.Dir),
+			fmt.Sprintf("downloads are done as user %d: sudo chown %d %s, or remove the folder if it is empty", uid, uid, shell.Word(e.Dir)),
 			"or use another folder: --cache-dir DIR",
 		}
 	}

@@ -1,6 +1,9 @@
 package flash
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // A FormatError says that a file is not what can be written to a card.
 type FormatError struct {
@@ -16,10 +19,23 @@ type ImageError struct{ Err error }
 func (e *ImageError) Error() string { return e.Err.Error() }
 func (e *ImageError) Unwrap() error { return e.Err }
 
+// ErrShorter is the [ImageError] of a file that lost its end while it was read, and ErrSum
+// of one that is not what its checksum says.
+var (
+	ErrShorter = errors.New("it became shorter while it was read")
+	ErrSum     = errors.New("it is not what its checksum is of")
+)
+
 // A SizeError says that the image does not fit.
-type SizeError struct{ Image, Card int64 } // bytes; the image has at least so many
+type SizeError struct {
+	Image, Card int64 // bytes
+	More        bool  // the image may have more: it was unpacked so far
+}
 
 func (e *SizeError) Error() string {
+	if e.More {
+		return fmt.Sprintf("the image has %d bytes at least, the card only %d", e.Image, e.Card)
+	}
 	return fmt.Sprintf("the image has %d bytes, the card only %d", e.Image, e.Card)
 }
 

@@ -89,7 +89,7 @@ func (im *Image) Head(n int) (f *os.File, length int64, err error) {
 	head := make([]byte, n)
 	got, err := fill(s.stream, head)
 	if err != nil && err != io.EOF {
-		return nil, 0, &ImageError{err}
+		return nil, 0, unreadable(err)
 	}
 	if f, err = memoryFile(); err != nil {
 		return nil, 0, err
@@ -126,8 +126,6 @@ func (im *Image) source(h hash.Hash) (*source, error) {
 	return &source{stream: z, close: z.Close}, nil
 }
 
-var errShorter = errors.New("it became shorter while it was read")
-
 // next fills buf with what comes next, or tells how many zeros come next, in whole
 // chunks. io.EOF is the end.
 func (s *source) next(ctx context.Context, buf []byte) (data []byte, zeros int64, err error) {
@@ -143,9 +141,9 @@ func (s *source) next(ctx context.Context, buf []byte) (data []byte, zeros int64
 	n, err := fill(s.stream, buf)
 	switch {
 	case err != nil && err != io.EOF:
-		return nil, 0, &ImageError{err}
+		return nil, 0, unreadable(err)
 	case s.at+int64(n) < s.size && n < len(buf):
-		return nil, 0, &ImageError{errShorter}
+		return nil, 0, &ImageError{ErrShorter}
 	case n == 0:
 		return nil, 0, io.EOF
 	}
@@ -154,6 +152,14 @@ func (s *source) next(ctx context.Context, buf []byte) (data []byte, zeros int64
 		s.hash.Write(buf[:n])
 	}
 	return buf[:n], 0, nil
+}
+
+// unreadable words what stopped reading.
+func unreadable(err error) error {
+	if err == io.ErrUnexpectedEOF {
+		err = errors.New("it is cut off: what is compressed in it breaks off")
+	}
+	return &ImageError{err}
 }
 
 // fill reads until buf is full or there is an error. Other than io.ReadFull's, its error
@@ -229,7 +235,13 @@ func (im *Image) checkSum() error {
 		return nil
 	}
 	if sum := hex.EncodeToString(im.hash.Sum(nil)); sum != im.sum {
-		return &ImageError{fmt.Errorf("its sha256 is %s, but should be %s", sum, im.sum)}
+		return &ImageError{sumError{fmt.Sprintf("its sha256 is %s, but should be %s", sum, im.sum)}}
 	}
 	return nil
 }
+
+// A sumError is an ErrSum that tells the sums.
+type sumError struct{ text string }
+
+func (e sumError) Error() string { return e.text }
+func (e sumError) Unwrap() error { return ErrSum }

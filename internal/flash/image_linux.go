@@ -9,13 +9,13 @@ import (
 )
 
 // nextData returns where the next bytes at or behind at begin that are not in a hole, or
-// size. Its error may be errShorter.
+// size. Its error may be ErrShorter.
 func nextData(f *os.File, at, size int64) (int64, error) {
 	next, err := unix.Seek(int(f.Fd()), at, unix.SEEK_DATA)
 	switch {
 	case errors.Is(err, unix.ENXIO): // nothing but a hole follows, or nothing at all
 		if info, err := f.Stat(); err != nil || info.Size() < size {
-			return 0, cmp.Or(err, errShorter)
+			return 0, cmp.Or(err, ErrShorter)
 		}
 		return size, nil
 	case errors.Is(err, unix.EINVAL): // this file system knows no holes

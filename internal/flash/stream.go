@@ -93,7 +93,7 @@ func (w *writing) readChunks(ctx context.Context, spare <-chan []byte, to chan<-
 // pass hands a chunk on, unless the card ends before.
 func (w *writing) pass(ctx context.Context, to chan<- chunk, c chunk) error {
 	if c.at+c.n > w.card.Size {
-		return &SizeError{c.at + c.n, w.card.Size}
+		return &SizeError{Image: c.at + c.n, Card: w.card.Size, More: true}
 	}
 	w.look.add(c)
 	select {

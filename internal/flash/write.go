@@ -74,7 +74,7 @@ func Write(ctx context.Context, card *Card, image *Image, progress Progress) (Re
 	w := &writing{card: card, image: image, progress: progress}
 	r := Result{}
 	if image.Size > card.Size || card.Size < 2*blockSize {
-		return r, &SizeError{image.Size, card.Size}
+		return r, &SizeError{Image: image.Size, Card: card.Size}
 	}
 	var err error
 	if w.total, w.holes, err = image.plan(); err != nil {
