@@ -48,7 +48,7 @@ func (w *workspace) newClient(cache *fetch.Cache) (*fetch.Client, error) {
 	}
 	return &fetch.Client{
 		Cache: cache, HTTP: fetch.NewHTTPClient(proxies, w.certificates.pool), Offline: w.sources.offline,
-		Silent: &fetch.SilentHosts{}, Progress: w.moved,
+		Hosts: &fetch.Hosts{}, Progress: w.moved,
 		Report: w.downloadEvent,
 	}, nil
 }

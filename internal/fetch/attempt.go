@@ -62,7 +62,12 @@ func (t *transfer) attempt(ctx context.Context, rawURL string, x *exchange) *fai
 	if f := t.accept(x); f != nil {
 		return f
 	}
-	return t.take(x)
+	had := t.sink.n
+	f := t.take(x)
+	if f != nil && t.sink.n > had {
+		f.mute = false
+	}
+	return f
 }
 
 // ask sends the request, for the part that is missing if that makes sense, and judges
@@ -223,7 +228,7 @@ func (t *transfer) refused(err error) *failure {
 func failed(ctx context.Context, err error) *failure {
 	if cause := context.Cause(ctx); cause != nil {
 		if _, ok := errors.AsType[stallError](cause); ok {
-			return &failure{verdict: retry, err: cause}
+			return &failure{verdict: retry, err: cause, mute: true}
 		}
 		return &failure{verdict: stop, err: ctx.Err()}
 	}
@@ -236,7 +241,14 @@ func failed(ctx context.Context, err error) *failure {
 	if hopeless(err) {
 		return &failure{verdict: giveUp, err: err}
 	}
-	return &failure{verdict: retry, err: err}
+	return &failure{verdict: retry, err: err, mute: unreached(err)}
+}
+
+// unreached reports whether no connection was made, or nothing came over it in time.
+func unreached(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	late, timed := errors.AsType[net.Error](err)
+	return ok && (op.Op == "dial" || op.Op == "proxyconnect") || timed && late.Timeout()
 }
 
 // hopeless reports whether the same request would fail the same way again.

@@ -44,11 +44,16 @@ type Request struct {
 // A source is asked Attempts times in a row without success before the next
 // one's turn; an attempt that brings at least 1 MiB more than any before makes
 // the count start anew. 5xx, 429, 408, time-outs, stalls, broken connections
-// and short bodies are asked again, from where they stopped (Range). Any other
-// answer but 200 and 206, a host name or certificate that does not exist or
-// fit, too many redirects, a body of another length and a wrong hash end the
-// source's turn at once. A host that was given up without an answer of use comes last
-// for further files, and is asked once, see [SilentHosts].
+// and short bodies are asked again, from where they stopped (Range). But after an
+// attempt that made no connection, or stalled before the first byte of the body,
+// sources that had no turn yet come before the attempts that are left, unless
+// their hosts come last. Any other answer but 200 and 206, a host name or
+// certificate that does not exist or fit, too many redirects, a body of another
+// length and a wrong hash end the source's turn at once.
+//
+// A host whose turn was put off so, or that was given up without an answer of use, comes
+// last for further files, and is asked once if it was given up. One that had none of 3
+// files in a row whose hash is known comes last, too, see [Hosts].
 //
 // For a file of at least 16 MiB with a known hash, the first three sources on different
 // hosts race: all are asked at the same time, until one has brought 1 MiB or a second
@@ -59,7 +64,7 @@ type Request struct {
 type Client struct {
 	Cache   *Cache       // needed by all but Document
 	HTTP    *http.Client // from NewHTTPClient; nil means one without proxies. Its redirect policy is replaced.
-	Silent  *SilentHosts // shared by all that download at the same time; nil means that hosts are not remembered
+	Hosts   *Hosts       // shared by all that download at the same time; nil means that hosts are not remembered
 	Offline bool         // open no connection; what is not cached is an *OfflineError
 
 	Attempts     int           // per source; 0 means 4
@@ -208,10 +213,10 @@ func (c *Client) transfer(r Request, s *sink) *transfer {
 	hc.CheckRedirect = redirects(r.SHA256 == "")
 	urls := r.URLs
 	if r.SHA256 != "" { // else the order is the user's choice: each may have another file
-		urls = c.Silent.last(urls)
+		urls = c.Hosts.last(urls)
 	}
 	return &transfer{
-		name: r.Name, urls: urls, want: r.SHA256, sink: s, silent: c.Silent,
+		name: r.Name, urls: urls, want: r.SHA256, sink: s, hosts: c.Hosts,
 		meter:    &meter{name: r.Name, show: c.Progress, total: r.Size, now: time.Now},
 		http:     &hc,
 		agent:    cmp.Or(c.UserAgent, defaultAgent),

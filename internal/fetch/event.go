@@ -17,6 +17,8 @@ const (
 	EventBadEntry                          // Path, Err: a file in the cache is not what its name says
 	EventWaiting                           // the same file is being downloaded elsewhere
 	EventFastest                           // URL: who won a race of sources
+	EventLater                             // URL, Err: asked again, after the other sources
+	EventLast                              // URL: its host had none of 3 files in a row, and comes last
 )
 
 // Event is something on the way that need not be an error in the end.
@@ -46,6 +48,10 @@ func (e Event) String() string {
 		return fmt.Sprintf("%s: waiting for another download of it to end", e.Name)
 	case EventFastest:
 		return fmt.Sprintf("%s: %s is the fastest source", e.Name, hostOf(e.URL))
+	case EventLater:
+		return fmt.Sprintf("%s: %s: %v; the other sources come first", e.Name, hostOf(e.URL), e.Err)
+	case EventLast:
+		return fmt.Sprintf("%s had none of the last %d files; it is asked last from now on", hostOf(e.URL), maxLacks)
 	}
 	return fmt.Sprintf("%s: event %d", e.Name, int(e.Kind))
 }

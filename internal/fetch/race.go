@@ -26,6 +26,8 @@ const (
 type turn struct {
 	url   string
 	begun *exchange
+	back  *failure // why it was put back, nil if it was not
+	left  int      // attempts, if it was put back
 }
 
 func endAll(turns []turn) {
@@ -239,7 +241,7 @@ func (r *race) result(winner *runner) []turn {
 	var useless, won, lost []turn
 	slices.SortStableFunc(r.runners, func(a, b *runner) int { return cmp.Compare(b.score, a.score) })
 	for _, s := range r.runners {
-		switch t := (turn{s.url, s.exchange}); {
+		switch t := (turn{url: s.url, begun: s.exchange}); {
 		case s == winner:
 			won = append(won, t)
 		case s.out && s.refused != nil && s.refused.verdict != retry && s.refused.verdict != restart:

@@ -20,7 +20,7 @@ type transfer struct {
 	sink  *sink
 	meter *meter
 
-	silent    *SilentHosts
+	hosts     *Hosts
 	http      *http.Client
 	agent     string
 	attempts  int
@@ -43,6 +43,7 @@ const (
 	restart                // same source, at once, from the first byte and without Range
 	giveUp                 // next source
 	wrong                  // next source; this one has another file
+	later                  // same source, after the others
 	stop                   // no source can help
 )
 
@@ -51,38 +52,39 @@ type failure struct {
 	verdict verdict
 	err     error
 	after   time.Duration // what the source asks to wait, 0 for the usual
+	mute    bool          // there was no connection, or no byte of the body in time
 }
 
 func failf(v verdict, format string, args ...any) *failure {
 	return &failure{verdict: v, err: fmt.Errorf(format, args...)}
 }
 
-// run tries the sources, in order or in that of a race. It fails with a *HashError if
-// one of them delivered another file, else with a *NetworkError; with a *StorageError
-// or ctx.Err() at once.
+// run tries the sources, in order or in that of a race, then those that were put back. It
+// fails with a *HashError if one of them delivered another file, else with a *NetworkError;
+// with a *StorageError or ctx.Err() at once.
 func (t *transfer) run(ctx context.Context) error {
 	var tried []Attempt
 	hash := false
 	turns := t.turns(ctx)
 	defer endAll(turns)
-	for _, turn := range turns {
-		f := t.source(ctx, turn)
+	for len(turns) > 0 {
+		now := turns[0]
+		turns = turns[1:]
+		f := t.source(ctx, &now, turns)
 		if f == nil {
-			t.silent.mark(turn.url, false)
-			t.meter.finish(t.sink.n)
+			t.delivered(now.url)
 			return nil
 		}
 		if f.verdict == stop {
 			return f.err
 		}
-		t.silent.mark(turn.url, !t.answered || f.verdict == retry)
-		kind := EventSourceFailed
-		if f.verdict == wrong {
-			kind, hash = EventWrongHash, true
+		if f.verdict == later {
+			turns = append(turns, now)
+			continue
 		}
-		a := Attempt{URL: redactURL(turn.url), Err: redacted{f.err}, answered: t.answered}
-		t.report(Event{Kind: kind, Name: t.name, URL: a.URL, Err: a.Err})
-		tried = append(tried, a)
+		t.note(now.url, f)
+		hash = hash || f.verdict == wrong
+		tried = append(tried, Attempt{URL: redactURL(now.url), Err: redacted{f.err}, answered: t.answered})
 	}
 	if hash && t.want != "" {
 		return &HashError{Name: t.name, Want: t.want, Dir: t.sink.dir, Sources: tried}
@@ -90,13 +92,29 @@ func (t *transfer) run(ctx context.Context) error {
 	return &NetworkError{Name: t.name, SHA256: t.want, Dir: t.sink.dir, Attempts: tried}
 }
 
-// source tries one source until it delivers, is found to be of no use, or has
-// had its number of attempts. What came of a race is the first one.
-func (t *transfer) source(ctx context.Context, turn turn) *failure {
+// delivered notes and tells that all is here.
+func (t *transfer) delivered(url string) {
+	t.hosts.heard(url, spoke)
+	if t.want != "" {
+		t.hosts.delivered(url)
+	}
+	t.meter.finish(t.sink.n)
+}
+
+// source tries one source until it delivers, is found to be of no use, has had its number
+// of attempts, or is put back behind those to come. What came of a race is the first one.
+func (t *transfer) source(ctx context.Context, turn *turn, toCome []turn) *failure {
 	url, begun := turn.url, turn.begun
 	t.noRange, t.etag, t.answered = false, "", false
-	best, left := t.sink.n, t.patience(url)
-	for pauses := 0; ; {
+	best, left, pauses := t.sink.n, t.patience(url), 0
+	if turn.back != nil {
+		left = turn.left
+		if err := t.pause(ctx, url, turn.back, 0); err != nil {
+			return &failure{verdict: stop, err: err}
+		}
+		pauses++
+	}
+	for {
 		f := t.attempt(ctx, url, begun)
 		begun = nil
 		if f == nil {
@@ -118,11 +136,22 @@ func (t *transfer) source(ctx context.Context, turn turn) *failure {
 		if left--; left <= 0 {
 			return f
 		}
+		if f.mute && t.before(*turn, toCome) {
+			return t.putBack(turn, f, left)
+		}
 		if err := t.pause(ctx, url, f, pauses); err != nil {
 			return &failure{verdict: stop, err: err}
 		}
 		pauses++
 	}
+}
+
+// putBack ends a turn whose source has left attempts.
+func (t *transfer) putBack(turn *turn, f *failure, left int) *failure {
+	turn.begun, turn.back, turn.left = nil, f, left
+	t.hosts.putBack(turn.url)
+	t.report(Event{Kind: EventLater, Name: t.name, URL: redactURL(turn.url), Err: redacted{f.err}})
+	return &failure{verdict: later}
 }
 
 // pause waits before the next attempt, longer each time.
