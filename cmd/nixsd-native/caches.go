@@ -176,7 +176,7 @@ func (b *build) askCache(ctx context.Context, cache binaryCache) error {
 	defer cancel()
 	once := *b.client
 	once.Attempts, once.Report, once.Progress = 1, nil, nil
-	info, err := once.Document(ctx, []string{cacheInfo(cache.URL)}, maxCacheInfo)
+	info, _, err := once.Document(ctx, []string{cacheInfo(cache.URL)}, maxCacheInfo)
 	if errors.Is(err, context.DeadlineExceeded) {
 		return errors.New("no answer")
 	}

@@ -225,7 +225,7 @@ func (w *workspace) revisionOf(ctx context.Context, url string) string {
 	if !ok {
 		return ""
 	}
-	text, err := w.client.Document(ctx, []string{nix.RevisionFile(url)}, 1<<10)
+	text, _, err := w.client.Document(ctx, []string{nix.RevisionFile(url)}, 1<<10)
 	if rev := strings.TrimSpace(string(text)); err == nil && nix.IsRevision(rev) && strings.HasPrefix(rev, short) {
 		return rev
 	}

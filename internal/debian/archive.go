@@ -6,13 +6,14 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"slices"
 	"strings"
 	"time"
 )
 
 // Document fetches a small file whose content is not known beforehand, of at
-// most max bytes, from the first of urls that has it.
-type Document func(ctx context.Context, urls []string, max int64) ([]byte, error)
+// most max bytes, from the first of urls that has it, and tells which that was.
+type Document func(ctx context.Context, urls []string, max int64) (data []byte, from string, err error)
 
 // File fetches a file of known hash (64 lower-case hex digits) and size from
 // the first of urls that has it, and returns where it lies, verified. name is
@@ -37,31 +38,35 @@ type Archive struct {
 // "stable" or "sid". A mirror whose file is missing, does not verify, has
 // expired, or is that of another suite, is passed over.
 //
-// The error is that of the context, or a *MirrorsError with those of all
-// mirrors: errors of Document, *SignatureError, *ExpiredError, *SuiteError or
-// *FormatError.
+// The error is that of the context, or a *MirrorsError: of each mirror that was
+// passed over a *SignatureError, *ExpiredError, *SuiteError or *FormatError, and
+// that of Document about the others.
 func (a *Archive) Release(ctx context.Context, suite string) (*Release, error) {
 	if !isPlainName(suite) {
 		return nil, &FormatError{What: "suite name", Reason: fmt.Sprintf("%q", suite)}
 	}
-	var untrue, transport []error
+	var urls []string
 	for _, mirror := range a.Mirrors {
-		url := joinURL(mirror, "dists", suite, "InRelease")
-		data, err := a.Document(ctx, []string{url}, maxRelease)
+		urls = append(urls, joinURL(mirror, "dists", suite, "InRelease"))
+	}
+	var errs []error
+	for len(urls) > 0 {
+		data, from, err := a.Document(ctx, urls, maxRelease)
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
 		if err != nil {
-			transport = append(transport, err)
-			continue
+			errs = append(errs, err)
+			break
 		}
 		r, err := a.release(data, suite)
 		if err == nil {
 			return r, nil
 		}
-		untrue = append(untrue, fmt.Errorf("%s: %w", url, err))
+		errs = append(errs, fmt.Errorf("%s: %w", from, err))
+		urls = slices.DeleteFunc(urls, func(u string) bool { return u == from })
 	}
-	return nil, &MirrorsError{Suite: suite, Errs: append(untrue, transport...)}
+	return nil, &MirrorsError{Suite: suite, Errs: errs}
 }
 
 func (a *Archive) release(data []byte, suite string) (*Release, error) {

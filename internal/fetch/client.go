@@ -179,22 +179,23 @@ func (c *Client) Learn(ctx context.Context, r Request) (Entry, error) {
 }
 
 // Document returns a small document that has no hash, at most limit bytes (0
-// means [DefaultMaxDocument]), from the first source that has it. A redirect
+// means [DefaultMaxDocument]), from the first source that has it, which it names. A redirect
 // from https to http is not followed. It fails with a [*NetworkError], an
 // [*OfflineError] or ctx.Err().
-func (c *Client) Document(ctx context.Context, urls []string, limit int64) ([]byte, error) {
+func (c *Client) Document(ctx context.Context, urls []string, limit int64) (data []byte, from string, err error) {
 	r, err := Request{URLs: urls, MaxSize: cmp.Or(limit, DefaultMaxDocument)}.checked()
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	if c.Offline {
-		return nil, &OfflineError{Missing: []Missing{r.missing()}}
+		return nil, "", &OfflineError{Missing: []Missing{r.missing()}}
 	}
 	s := newSink(r.limit())
-	if err := c.transfer(r, s).run(ctx); err != nil {
-		return nil, err
+	t := c.transfer(r, s)
+	if err := t.run(ctx); err != nil {
+		return nil, "", err
 	}
-	return s.mem.Bytes(), nil
+	return s.mem.Bytes(), t.from, nil
 }
 
 func (c *Client) report(e Event) {

@@ -202,7 +202,7 @@ func TestOffline(t *testing.T) {
 	if _, err := c.Learn(t.Context(), Request{Name: "f", URLs: []string{s.URL}}); !isOffline(err) {
 		t.Errorf("Learn = %v; want an *OfflineError", err)
 	}
-	if _, err := c.Document(t.Context(), []string{s.URL + "/d"}, 0); !isOffline(err) {
+	if _, _, err := c.Document(t.Context(), []string{s.URL + "/d"}, 0); !isOffline(err) {
 		t.Errorf("Document = %v; want an *OfflineError", err)
 	}
 	if n := len(s.asked()); n != 0 {

@@ -41,9 +41,9 @@ func TestSilentHostOfDocument(t *testing.T) {
 	c.Attempts, c.Hosts = 3, &Hosts{}
 	dead, alive := closedURL(t), newSource(t, plain([]byte("text")))
 	for range 2 {
-		text, err := c.Document(t.Context(), []string{dead, alive.URL}, 0)
-		if err != nil || string(text) != "text" {
-			t.Fatalf("Document = %q, %v", text, err)
+		text, from, err := c.Document(t.Context(), []string{dead, alive.URL}, 0)
+		if err != nil || string(text) != "text" || from != alive.URL {
+			t.Fatalf("Document = %q from %s, %v", text, from, err)
 		}
 	}
 	if want := []EventKind{EventLater, EventLater}; !slices.Equal(rec.kinds(), want) {

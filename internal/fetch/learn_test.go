@@ -82,13 +82,13 @@ func TestDocument(t *testing.T) {
 	c.Cache = nil // not needed
 	gone := newSource(t, answer(404))
 	s := newSource(t, answer(500), cut(good, 1000), serve(good))
-	b, err := c.Document(t.Context(), []string{gone.URL, s.URL}, 3000)
-	if err != nil || sumOf(b) != sumOf(good) {
-		t.Errorf("Document = %d bytes, %v; want the 3000 served", len(b), err)
+	b, from, err := c.Document(t.Context(), []string{gone.URL, s.URL}, 3000)
+	if err != nil || sumOf(b) != sumOf(good) || from != s.URL {
+		t.Errorf("Document = %d bytes from %s, %v; want the 3000 served", len(b), from, err)
 	}
 	for _, step := range []http.HandlerFunc{plain(good), chunked(good), endless} {
 		s := newSource(t, step)
-		b, err := c.Document(t.Context(), []string{s.URL + "/git-revision"}, 2999)
+		b, _, err := c.Document(t.Context(), []string{s.URL + "/git-revision"}, 2999)
 		if !errors.Is(err, ErrTooLarge) || !strings.Contains(err.Error(), "git-revision") {
 			t.Errorf("Document = %d bytes, %v; want ErrTooLarge, named", len(b), err)
 		}

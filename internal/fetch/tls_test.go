@@ -107,7 +107,7 @@ func TestDowngrade(t *testing.T) {
 	defer s.Close()
 	c, _ := newClient(t)
 	c.HTTP = s.Client()
-	if _, err := c.Document(t.Context(), []string{s.URL}, 0); !errors.Is(err, errDowngrade) {
+	if _, _, err := c.Document(t.Context(), []string{s.URL}, 0); !errors.Is(err, errDowngrade) {
 		t.Errorf("Document = %v; want %v", err, errDowngrade)
 	}
 	if _, err := c.Learn(t.Context(), Request{URLs: []string{s.URL}}); !errors.Is(err, errDowngrade) {

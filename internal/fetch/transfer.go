@@ -27,6 +27,7 @@ type transfer struct {
 	backoff   time.Duration
 	stall     time.Duration
 	report    func(Event)
+	from      string // the source that delivered, as asked
 	finalURL  string // of the last answer with a body
 	resumed   bool   // the sink's bytes come from more than one answer
 	noRange   bool   // this source must not be asked for a part
@@ -94,6 +95,7 @@ func (t *transfer) run(ctx context.Context) error {
 
 // delivered notes and tells that all is here.
 func (t *transfer) delivered(url string) {
+	t.from = url
 	t.hosts.heard(url, spoke)
 	if t.want != "" {
 		t.hosts.delivered(url)
