@@ -128,6 +128,8 @@ type guest struct {
 	qemu   string
 	image  *os.File // open for reading alone
 	report *inspect.Report
+
+	heartbeat time.Duration // longest silence of a check; 0 = 30 s
 }
 
 func (j *bootJob) run(ctx context.Context, a *app) error {

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -51,12 +53,16 @@ func (g *guest) check(ctx context.Context) error {
 		return err
 	}
 	defer r.Stop()
+	stop := g.waiting(limited, "ssh")
 	conn, err := g.login(limited, target, r, console)
 	if err == nil {
 		defer conn.Close()
 		err = g.prove(limited, conn, r)
 	}
+	stop()
 	if ctx.Err() != nil {
+		r.Stop() // after which all that it printed has been read
+		g.tail(console)
 		return context.Cause(ctx)
 	}
 	if err != nil {
@@ -67,15 +73,45 @@ func (g *guest) check(ctx context.Context) error {
 	return g.shutDown(limited, ctx, conn, r)
 }
 
+// waiting prints every 30 seconds what is waited for, for how long so far and at most, until
+// it is stopped: an emulated board takes minutes, and CI systems end silent jobs.
+func (g *guest) waiting(ctx context.Context, what string) (stop func()) {
+	over, begun := make(chan struct{}), time.Now()
+	end, _ := ctx.Deadline()
+	var ended sync.WaitGroup
+	ended.Go(func() {
+		tick := time.NewTicker(cmp.Or(g.heartbeat, defaultHeartbeat))
+		defer tick.Stop()
+		for {
+			select {
+			case <-over:
+				return
+			case now := <-tick.C:
+				fmt.Fprintf(g.errs, "still waiting for %s (%s of %s)\n", what, wholeSeconds(now.Sub(begun)), wholeSeconds(end.Sub(begun)))
+			}
+		}
+	})
+	return func() {
+		close(over)
+		ended.Wait()
+	}
+}
+
+// tail shows the end of the console to who has not seen it.
+func (g *guest) tail(console *vm.Console) {
+	const lines = 25
+	if g.job.verbose {
+		return
+	}
+	for _, line := range console.Tail(lines) {
+		fmt.Fprintf(g.errs, "console> %s\n", clean(line))
+	}
+}
+
 // failed shows the end of the console, and why the check failed.
 func (g *guest) failed(err error, console *vm.Console) error {
-	const lines = 25
-	if !g.job.verbose {
-		for _, line := range console.Tail(lines) {
-			fmt.Fprintf(g.errs, "console> %s\n", clean(line))
-		}
-	}
-	advice := []string{"see for yourself: nixsd-native boot " + shell.Word(g.job.name)}
+	g.tail(console)
+	advice := []string{"see for yourself: nixsd-native boot " + shell.Path(g.job.name)}
 	switch {
 	case err == context.DeadlineExceeded && len(console.Tail(1)) == 0:
 		err = fmt.Errorf("nothing was printed on its console within %v", g.job.timeout)
@@ -148,6 +184,7 @@ func (g *guest) prove(ctx context.Context, conn *sshclient.Conn, r *vm.Run) erro
 func (g *guest) shutDown(limited, ctx context.Context, conn *sshclient.Conn, r *vm.Run) error {
 	limited, cancel := context.WithTimeout(limited, shutdownTime)
 	defer cancel()
+	defer g.waiting(limited, "it to shut down")()
 	go conn.Output(limited, "poweroff || sudo -n poweroff") // which may not answer any more
 	select {
 	case <-r.Ended:

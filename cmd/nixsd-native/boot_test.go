@@ -3,10 +3,17 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
+	"encoding/pem"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/crypto/ssh"
 
 	"nixsd-native/internal/inspect"
 	"nixsd-native/internal/vm"
@@ -118,5 +125,92 @@ func TestBootKeys(t *testing.T) {
 	g.report = &inspect.Report{Boot: make([]inspect.Entry, 1), System: inspect.System{SSH: true, Logins: []inspect.Login{{User: "me", Keys: []inspect.Key{{Fingerprint: "SHA256:x"}}}}}}
 	if _, err := g.target(nil); exitCode(err) != exitUsage || !strings.Contains(err.Error(), "card.img lets in me SHA256:x, but there is no private key") {
 		t.Errorf("target = %v; want that there is no key", err)
+	}
+}
+
+// A check tells every 30 seconds what it waits for.
+func TestBootWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var b bytes.Buffer
+		g := &guest{app: &app{errs: &b}}
+		ctx, cancel := context.WithTimeout(t.Context(), defaultTimeout)
+		defer cancel()
+		stop := g.waiting(ctx, "ssh")
+		time.Sleep(95 * time.Second)
+		stop()
+		time.Sleep(time.Minute)
+		want := "still waiting for ssh (30 s of 15 min 0 s)\nstill waiting for ssh (1 min 0 s of 15 min 0 s)\nstill waiting for ssh (1 min 30 s of 15 min 0 s)\n"
+		if got := b.String(); got != want {
+			t.Errorf("in 95 s it tells %q; want %q", got, want)
+		}
+	})
+}
+
+// loginFile writes a private key, and returns it with the login that it has.
+func loginFile(t *testing.T) (*os.File, inspect.Login) {
+	t.Helper()
+	private := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
+	block, err := ssh.MarshalPrivateKey(private, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := ssh.NewSignerFromKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(t.TempDir(), "id")
+	if err := os.WriteFile(name, pem.EncodeToMemory(block), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return openFile(t, name), inspect.Login{User: "me", Keys: []inspect.Key{{Fingerprint: ssh.FingerprintSHA256(signer.PublicKey())}}}
+}
+
+func openFile(t *testing.T, name string) *os.File {
+	t.Helper()
+	f, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
+}
+
+// An onLine calls a function at what is written; one goroutine at a time writes to it.
+type onLine struct {
+	bytes.Buffer
+	call func(line string)
+}
+
+func (w *onLine) Write(b []byte) (int, error) {
+	w.call(string(b))
+	return w.Buffer.Write(b)
+}
+
+// Who interrupts a check that waits is shown the end of the console, as at its time's end.
+func TestBootInterrupted(t *testing.T) {
+	dir := t.TempDir()
+	qemu, printed := filepath.Join(dir, "qemu"), filepath.Join(dir, "printed")
+	if err := os.WriteFile(qemu, []byte("#!/bin/sh\necho U-Boot; echo Starting; : >"+printed+"; exec sleep 600\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	private, login := loginFile(t)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	errs := &onLine{call: func(line string) {
+		if strings.HasPrefix(line, "still waiting for ssh (") && isFile(printed) {
+			cancel(errInterrupted)
+		}
+	}}
+	g := &guest{
+		app: &app{errs: errs, env: environment{"PATH": os.Getenv("PATH")}}, qemu: qemu, image: openFile(t, os.DevNull), heartbeat: 10 * time.Millisecond,
+		job:    &bootJob{name: "card.img", timeout: time.Hour, identity: "id", private: private},
+		report: &inspect.Report{Boot: make([]inspect.Entry, 1), System: inspect.System{SSH: true, Logins: []inspect.Login{login}}},
+	}
+	if err := g.findPort(); err != nil {
+		t.Fatal(err)
+	}
+	err := g.check(ctx)
+	lines := strings.Split(strings.TrimSpace(errs.String()), "\n")
+	if err != errInterrupted || !slices.Equal(lines[len(lines)-2:], []string{"console> U-Boot", "console> Starting"}) {
+		t.Errorf("check = %v, prints %q; want that it was interrupted, and the console", err, lines)
 	}
 }
