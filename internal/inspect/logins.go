@@ -5,7 +5,6 @@ import (
 	"path"
 	"regexp"
 	"slices"
-	"strings"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -48,17 +47,22 @@ func (l *logins) addKeys(user, file string) {
 	}
 }
 
-// accounts reads passwd(5) and shadow(5), and the keys in the users' own folders.
-func (l *logins) accounts(passwd, shadow string) {
-	for line := range strings.Lines(passwd) {
-		if f := strings.Split(strings.TrimSpace(line), ":"); len(f) == 7 {
-			l.addKeys(f[0], path.Join(f[5], ".ssh/authorized_keys"))
-		}
+// accounts reads passwd(5) and shadow(5), and the keys in the users' own folders. Who is
+// not in passwd is not let in, whatever else there is: sshd and login ask getpwnam(3).
+func (l *logins) accounts() {
+	data, err := l.head("/etc/passwd", maxText)
+	users := homes(string(data))
+	for name, home := range users {
+		l.addKeys(name, path.Join(home, ".ssh/authorized_keys"))
 	}
-	for line := range strings.Lines(shadow) {
-		if f := strings.Split(strings.TrimSpace(line), ":"); len(f) > 1 {
-			l.user(f[0]).Password = hashed(f[1])
-		}
+	for name, field := range passwords(l.text("/etc/shadow")) {
+		l.user(name).Password = hashed(field)
+	}
+	if err == nil {
+		maps.DeleteFunc(l.byName, func(name string, _ *Login) bool {
+			_, there := users[name]
+			return !there
+		})
 	}
 }
 

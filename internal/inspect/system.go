@@ -1,9 +1,7 @@
 package inspect
 
 import (
-	"encoding/json"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -81,7 +79,7 @@ func (d *disk) readPlain(t *tree) {
 	s.SSH = t.has("/etc/ssh/sshd_config")
 	l := newLogins(t)
 	l.authorized("/etc")
-	l.accounts(t.text("/etc/passwd"), t.text("/etc/shadow"))
+	l.accounts()
 	d.addLogins(l)
 }
 
@@ -95,59 +93,4 @@ func environment(text string) map[string]string {
 		}
 	}
 	return all
-}
-
-// usersFile finds what the activation script makes users of (nixpkgs:
-// nixos/modules/config/users-groups.nix).
-var usersFile = regexp.MustCompile(`/nix/store/[0-9a-z]{32}-users-groups\.json`)
-
-// A nixosUser is one in that file. Of several ways to a password NixOS takes the first
-// that is not null.
-type nixosUser struct {
-	Name                  string
-	HashedPasswordFile    *string
-	HashedPassword        *string
-	Password              *string
-	InitialHashedPassword *string
-	InitialPassword       *string
-}
-
-func (u nixosUser) password() string {
-	if u.HashedPasswordFile != nil {
-		return PasswordSet
-	}
-	for _, p := range []*string{u.HashedPassword, u.Password, u.InitialHashedPassword, u.InitialPassword} {
-		if p != nil {
-			return hashed(*p)
-		}
-	}
-	return PasswordNone
-}
-
-// hashed tells what a field of shadow(5) means.
-func hashed(field string) string {
-	switch {
-	case field == "":
-		return PasswordEmpty
-	case strings.HasPrefix(field, "!"), strings.HasPrefix(field, "*"):
-		return PasswordNone
-	}
-	return PasswordSet
-}
-
-// declared takes the passwords that the configuration gives.
-func (l *logins) declared(activate string) {
-	file := usersFile.FindString(activate)
-	if file == "" {
-		l.unknown = true
-		return
-	}
-	var all struct{ Users []nixosUser }
-	if err := json.Unmarshal([]byte(l.text(file)), &all); err != nil {
-		l.unknown = true
-		return
-	}
-	for _, u := range all.Users {
-		l.user(u.Name).Password = u.password()
-	}
 }
