@@ -59,7 +59,18 @@ func (b *build) injectInto(ctx context.Context, name string, file *os.File) erro
 	if err := in.write(ctx); err != nil {
 		return err
 	}
-	return in.verify(ctx)
+	if err := in.verify(ctx); err != nil {
+		return err
+	}
+	in.tellReplaced()
+	return nil
+}
+
+// tellReplaced names what the image had: a system may depend on it, as on /etc/passwd.
+func (in *injection) tellReplaced() {
+	for _, path := range in.plan.Replaced() {
+		in.rep.Note("replaced %s, which %s had", path, in.name)
+	}
 }
 
 // warn tells of what is put where nothing reads it.

@@ -128,6 +128,9 @@ func testInject(t *testing.T, c caller, p places) {
 	if strings.Count(r.errs, "warning: nothing in card.img reads /var/lib/nixsd/wifi.conf") != 1 { // the demo has no Wi-Fi
 		t.Errorf("it does not warn once that nothing reads the Wi-Fi's key:\n%s", r.errs)
 	}
+	if strings.Count(r.errs, "replaced /") != 1 || strings.Count(r.errs, "replaced /etc/hostname, which card.img had\n") != 1 {
+		t.Errorf("it does not tell of /etc/hostname, and of nothing else, that it was replaced:\n%s", r.errs)
+	}
 	checkInjected(t, image, keyText)
 	after, err := os.ReadFile(image)
 	if err != nil {

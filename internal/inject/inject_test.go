@@ -2,6 +2,7 @@ package inject
 
 import (
 	"io/fs"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -113,6 +114,9 @@ set_inode_field "/root/.ssh/y" gid 0
 `
 	if got := p.Script([]string{"/1", "/2", "/3", "/4"}); got != want {
 		t.Errorf("script:\n%s\nwant:\n%s", got, want)
+	}
+	if got := p.Replaced(); !slices.Equal(got, []string{"/etc/old"}) {
+		t.Errorf("replaced: %q; want /etc/old", got)
 	}
 }
 

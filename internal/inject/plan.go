@@ -53,6 +53,16 @@ func NewPlan(files []File, look Lookup) (*Plan, error) {
 	return p, nil
 }
 
+// Replaced lists the paths of the files that others give way to.
+func (p *Plan) Replaced() (all []string) {
+	for i, f := range p.Files {
+		if p.Replace[i] {
+			all = append(all, f.Dest)
+		}
+	}
+	return all
+}
+
 // A RefusedError says why a file cannot be put to its place.
 type RefusedError struct{ Dest, Reason string }
 
