@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"nixsd-native/internal/debian"
 )
 
 // staticELF and dynamicELF are ELF headers with at most one program header.
@@ -161,7 +163,7 @@ func TestPins(t *testing.T) {
 		}
 		urls := p.Sources([]string{"http://a.test/debian/", "http://b.test/debian"})
 		if len(urls) != 4 || urls[0] != "http://a.test/debian/"+p.PoolPath || urls[1] != "http://b.test/debian/"+p.PoolPath ||
-			urls[2] != "https://snapshot.debian.org/file/"+p.SHA1 || !strings.HasSuffix(urls[3], p.PoolPath) {
+			urls[2] != debian.Snapshots+"/file/"+p.SHA1 || !strings.HasSuffix(urls[3], p.PoolPath) {
 			t.Errorf("Sources = %q", urls)
 		}
 	}

@@ -108,10 +108,15 @@ func (g *guest) tail(console *vm.Console) {
 	}
 }
 
+// byHand is the advice to look at what boots.
+func (g *guest) byHand() string {
+	return "see for yourself: nixsd-native boot " + shell.Path(g.job.name)
+}
+
 // failed shows the end of the console, and why the check failed.
 func (g *guest) failed(err error, console *vm.Console) error {
 	g.tail(console)
-	advice := []string{"see for yourself: nixsd-native boot " + shell.Path(g.job.name)}
+	advice := []string{g.byHand()}
 	switch {
 	case err == context.DeadlineExceeded && len(console.Tail(1)) == 0:
 		err = fmt.Errorf("nothing was printed on its console within %v", g.job.timeout)

@@ -69,7 +69,7 @@ func (g *guest) target(keys []sshclient.Key) (t sshclient.Target, err error) {
 	}
 	switch {
 	case len(g.report.Boot) == 0:
-		return t, &codedError{exitVerify, g.job.name + ": what it starts cannot be told, so there is nothing to check by", []string{"see for yourself: nixsd-native boot " + shell.Word(g.job.name)}}
+		return t, &codedError{exitVerify, g.job.name + ": what it starts cannot be told, so there is nothing to check by", []string{g.byHand()}}
 	case !g.report.System.SSH:
 		return t, &codedError{exitVerify, g.job.name + ": sshd does not start in it, so there is nothing to check by", []string{"set services.openssh.enable = true in the configuration"}}
 	case len(let) == 0:

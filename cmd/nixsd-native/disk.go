@@ -85,6 +85,6 @@ func (w *workspace) sweep(ctx context.Context) error {
 // diskError says that something was stopped lest the disk run full.
 func (w *workspace) diskError(state, why string) error {
 	return &codedError{exitOutput, fmt.Sprintf("stopped, as the disk of %s is almost full: %s", state, why), []string{
-		"what was being built is removed again; free some space, for example by " + w.cleanLine("--store") + ", or choose another folder with --state-dir",
+		"what was being built is removed again; " + w.roomAdvice(),
 	}}
 }

@@ -136,7 +136,7 @@ func (j *explainJob) read() (*nix.BuildError, error) {
 	case err != nil:
 		return nil, usageErrorf(advice, "%s: %v", name, bare(err))
 	case read > maxLog:
-		return nil, usageErrorf("give its end: tail -c 20M "+shell.Word(cmp.Or(j.name, "LOGFILE"))+" | nixsd-native explain", "%s has more than %s", name, size(maxLog))
+		return nil, usageErrorf("give its end: tail -c 20M "+shell.Path(cmp.Or(j.name, "LOGFILE"))+" | nixsd-native explain", "%s has more than %s", name, size(maxLog))
 	case read == 0:
 		return nil, usageErrorf("let the program print into it, errors too: nix-build … 2>&1 | nixsd-native explain", "%s is empty", name)
 	}

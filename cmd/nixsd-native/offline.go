@@ -74,7 +74,7 @@ func (b *build) bundleLine() string {
 		line += " --demo"
 	}
 	for _, name := range b.configs {
-		line += " " + shell.Word(name)
+		line += " " + shell.Path(name)
 	}
 	for _, ref := range b.nixos.flakes {
 		line += " --flake " + shell.Word(ref)

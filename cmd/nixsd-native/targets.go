@@ -130,7 +130,7 @@ func staysIn(folder, file string) error {
 	if !filepath.IsAbs(name) {
 		name = "./" + name
 	}
-	return usageErrorf("if that is as you want it, name the file itself: "+shell.Word(name), "configuration %s is a link out of its folder, to %s", file, to)
+	return usageErrorf("if that is as you want it, name the file itself: "+shell.Path(name), "configuration %s is a link out of its folder, to %s", file, to)
 }
 
 func isFile(name string) bool {

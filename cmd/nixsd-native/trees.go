@@ -66,7 +66,7 @@ func mayPush(dir string) error {
 	if len(entries) == 0 || isFile(filepath.Join(dir, "nix-cache-info")) {
 		return nil
 	}
-	return usageErrorf("name a folder of its own: mkdir "+shell.Word(filepath.Join(dir, "cache")), "--push-to %s: the folder is neither empty nor a binary cache", dir)
+	return usageErrorf("name a folder of its own: mkdir "+shell.Path(filepath.Join(dir, "cache")), "--push-to %s: the folder is neither empty nor a binary cache", dir)
 }
 
 // pushFlag names the folder that is written to.
@@ -99,7 +99,7 @@ func locateFolder(flag, name string) (string, error) {
 	if err != nil {
 		hint := "name an existing folder"
 		if flag == pushFlag && errors.Is(err, os.ErrNotExist) {
-			hint += "; make one with: mkdir -p " + shell.Word(name)
+			hint += "; make one with: mkdir -p " + shell.Path(name)
 		}
 		return "", usageErrorf(hint, "%s %s: %v", flag, name, bare(err))
 	}

@@ -72,6 +72,11 @@ func (w *workspace) cleanLine(flag string) string {
 	return line
 }
 
+// roomAdvice is what helps where the disk of the state folder is full.
+func (w *workspace) roomAdvice() string {
+	return "free some space, for example by " + w.cleanLine("--store") + ", or choose another folder with --state-dir"
+}
+
 // mergeOffline joins the errors about what is missing offline, or returns nil if
 // there is another error.
 func mergeOffline(errs []error) error {
@@ -117,7 +122,7 @@ func (w *workspace) explainDisk(err error) error {
 		return nil
 	}
 	state, _ := w.privileges.Dirs()
-	advice := []string{"free some space, for example by " + w.cleanLine("--store") + ", or choose another folder with --state-dir"}
+	advice := []string{w.roomAdvice()}
 	switch {
 	case errors.As(err, &inside) && saysDiskFull(inside.Error()):
 		return &codedError{exitOutput, fmt.Sprintf("the disk of %s is full: %v", state, err), advice}

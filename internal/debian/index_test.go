@@ -109,7 +109,7 @@ func TestParseIndexFields(t *testing.T) {
 	want := []string{
 		"http://a.test/debian/pool/main/h/hello/hello_2.10-3_amd64.deb",
 		"http://b.test/debian/pool/main/h/hello/hello_2.10-3_amd64.deb",
-		"https://snapshot.debian.org/file/" + sha1,
+		Snapshots + "/file/" + sha1,
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("Sources = %q; want %q", got, want)

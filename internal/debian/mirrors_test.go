@@ -65,7 +65,7 @@ func TestHostMirrorsOneLine(t *testing.T) {
 		{"deb [ arch=amd64 ] http://a.test/debian// bookworm-backports main", "http://a.test/debian"},
 		{"deb [arch=amd64]http://a.test/debian forky main", "http://a.test/debian"},
 		{"deb http://a.test:3142/ftp.debian.org/debian stable main", "http://a.test:3142/ftp.debian.org/debian"},
-		{"deb http://snapshot.debian.org/archive/debian/20260101T000000Z trixie main", "http://snapshot.debian.org/archive/debian/20260101T000000Z"},
+		{"deb " + Snapshots + "/archive/debian/20260101T000000Z trixie main", Snapshots + "/archive/debian/20260101T000000Z"},
 		{"# deb http://a.test/debian trixie main", ""},
 		{"deb-src http://a.test/debian trixie main", ""},
 		{"deb http://a.test/debian trixie contrib non-free", ""},
